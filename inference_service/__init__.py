@@ -1,0 +1,1 @@
+"""The service: owns models and engine workers and answers gRPC. It never imports OpenVINO."""

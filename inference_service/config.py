@@ -1,0 +1,133 @@
+"""The service's configuration: the only place that reads flags, environment and files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, FilePath, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENV_PREFIX = "OVS_SERVICE_"
+
+
+def _split(value: object) -> object:
+    """Read `a, b` as a list, so that the environment and flags need no JSON."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class ServiceConfig(BaseSettings):
+    """What the service runs with.
+
+    Read from defaults < TOML file < environment (`OVS_SERVICE_…`) < flags, and checked whole.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", cli_kebab_case=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address that gRPC listens on.")
+    port: int = Field(9443, ge=0, le=65535, description="Port of gRPC; 0 takes a free one.")
+    tls_cert: FilePath = Field(description="The server's certificate chain, PEM.")
+    tls_key: FilePath = Field(description="The key of that certificate, PEM.")
+    tls_client_ca: FilePath = Field(description="CA certificates that sign clients, PEM.")
+    allowed_client_names: Names = Field(
+        ("gateway",),
+        min_length=1,
+        description="DNS or URI names in client certificates that may call; `*` for any that the "
+        "CA has signed.",
+    )
+    models_dir: Path = Field(Path("var/models"), description="Folder with one folder a model.")
+    load_models: Names = Field(
+        ("*",), description="Models to load at the start; `*` for all in the folder."
+    )
+    max_waiting_requests: int = Field(
+        256,
+        ge=0,
+        description="Requests a model lets wait beyond those that its batch holds; more are "
+        "refused.",
+    )
+    max_unread_bytes: int = Field(
+        1 << 20, ge=1024, description="Unread text a slow reader may leave before it is cancelled."
+    )
+    worker_start_timeout_seconds: float = Field(
+        600, gt=0, description="Time a worker has to load its model."
+    )
+    worker_step_timeout_seconds: float = Field(
+        120, gt=0, description="Time without progress after which a busy worker is ended."
+    )
+    drain_timeout_seconds: float = Field(
+        30, ge=0, description="Time that running requests have to end at shutdown."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _models_dir_is_a_folder(self) -> ServiceConfig:
+        if not self.models_dir.is_dir():
+            raise ValueError(f"models_dir: {self.models_dir} is not a folder")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put a TOML file below the environment; flags are added above all by pydantic."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_config(arguments: Sequence[str]) -> tuple[ServiceConfig, dict[str, str]]:
+    """Read the configuration.
+
+    Args:
+        arguments: The command line without the program's name; `--config FILE` names a TOML file.
+
+    Returns:
+        The configuration, and for each field where its value came from: `default`, `file`,
+        `environment` or `flag`.
+
+    Raises:
+        pydantic.ValidationError: Values are missing or wrong; it lists all of them.
+
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path)
+    known, flags = parser.parse_known_args(arguments)
+
+    class Configured(ServiceConfig):
+        model_config = SettingsConfigDict(toml_file=known.config)
+
+    Configured.__name__ = ServiceConfig.__name__
+    Configured.__doc__ = ServiceConfig.__doc__
+    if known.config and not known.config.is_file():
+        raise SystemExit(f"--config: no file {known.config}")
+    config = Configured(_cli_parse_args=list(flags))  # type: ignore[call-arg]
+    layers = {
+        "file": TomlConfigSettingsSource(Configured)(),
+        "environment": EnvSettingsSource(Configured)(),
+        "flag": CliSettingsSource[ServiceConfig](Configured, cli_parse_args=list(flags))(),
+    }
+    origins = dict.fromkeys(ServiceConfig.model_fields, "default")
+    for origin, values in layers.items():
+        origins.update(dict.fromkeys(values.keys() & origins.keys(), origin))
+    return config, origins

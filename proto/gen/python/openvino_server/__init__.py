@@ -1,0 +1,1 @@
+"""The generated package of the API's versions."""

@@ -1,0 +1,1 @@
+"""The gateway: translates the OpenAI REST and SSE surface to the service's gRPC."""
