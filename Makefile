@@ -92,7 +92,7 @@ python -m pip install --quiet --constraint constraints.txt --editable '$(1)' || 
 endef
 
 $(BIN)/python:
-	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	{ echo >&2 'make: Python 3.11 or later is needed, and $(PYTHON) is '"$$('$(PYTHON)' --version 2>&1 || echo missing)"'. Name another: make PYTHON=python3.12 …'; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo >&2 'make: Python 3.11 or later is needed, and $(PYTHON) is '"$$('$(PYTHON)' --version 2>/dev/null || echo missing)"'. Name another: make PYTHON=python3.12 …'; exit 1; }
 	@'$(PYTHON)' -m venv $(VENV) || \
 	{ rm -rf $(VENV); echo >&2 'make: could not make a virtual environment; on Debian and Ubuntu, install python3-venv.'; exit 1; }
