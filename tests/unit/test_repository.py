@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 from openvino_server.v1 import errors_pb2
+from openvino_server_cli.up import DEFAULT_MODEL, DEFAULT_SOURCE
+
+from inference_service.rpc.status import STATUS_CODES
+from rest_gateway.openai.errors import REASONS
 
 ROOT = Path(__file__).parents[2]
 LONGEST_MODULE = 300
@@ -126,17 +130,29 @@ def test_configuration_page_has_every_setting() -> None:
 
 
 def test_errors_page_has_every_reason() -> None:
-    """The page's gRPC status is the one that the proto's comment opens with."""
+    """The page, the proto's comments and the tables of both tiers say the same."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| `(\w+)` \| (\d+) \| `(\w+)` \|", text_of("docs/errors.md"), re.MULTILINE
+    )
+    named = set(errors_pb2.ErrorReason.DESCRIPTOR.values_by_name)
+    assert {reason for reason, *_ in rows} | {"UNSPECIFIED"} == {
+        name.removeprefix("ERROR_REASON_") for name in named
+    }
+    grpc_statuses = {reason: status for reason, status, *_ in rows}
     comment = r"^  // ([A-Z_]+)\. .*\n(?:  //.*\n)*  ERROR_REASON_(\w+) ="
     proto = text_of("proto/openvino_server/v1/errors.proto")
-    statuses = {reason: status for status, reason in re.findall(comment, proto, re.MULTILINE)}
-    named = {
-        name.removeprefix("ERROR_REASON_")
-        for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name
+    assert {reason: status for status, reason in re.findall(comment, proto, re.M)} == grpc_statuses
+    assert {reason: code.name for reason, code in STATUS_CODES.items()} == grpc_statuses
+    assert {reason: (str(row.status), row.code) for reason, row in REASONS.items()} == {
+        reason: (http, code) for reason, _, http, code in rows
     }
-    assert set(statuses) == named - {"UNSPECIFIED"}
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text_of("docs/errors.md"), re.MULTILINE)
-    assert dict(rows) == statuses
+
+
+def test_make_pulls_the_model_that_the_command_serves() -> None:
+    variables = dict(re.findall(r"^(MODEL\w*) := (.*)$", text_of("Makefile"), re.MULTILINE))
+    assert variables["MODEL"] == DEFAULT_MODEL
+    assert variables["MODEL_SOURCE"].replace("\\#", "#") == DEFAULT_SOURCE
+    assert DEFAULT_MODEL in text_of("README.md")
 
 
 def test_readme_names_what_exists() -> None:
