@@ -1,0 +1,77 @@
+"""Fetches a model and makes it one that the engine loads: a folder with OpenVINO IR."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from inference_service.models.sources.disk import require_space
+from inference_service.models.sources.errors import ConversionFailed, ModelRefused
+from inference_service.models.sources.progress import Progress, Report
+from inference_service.models.sources.source import Source
+from inference_service.models.sources.staging import Staging, staged
+from inference_service.models.sources.watched import run_watched
+
+CONVERTER = (sys.executable, "-m", "inference_service.worker.convert")
+"""The command that converts: a process of its own, for only workers import OpenVINO."""
+
+REFUSED_EXIT_CODE = 3
+"""What the converter ends with when the file is not one that the engine can run."""
+
+_IR_PER_GGUF = 1.5
+"""IR may be larger than its GGUF, where the engine has no equal of a quantization."""
+
+
+def pull(
+    source: Source,
+    name: str,
+    models_dir: Path,
+    report: Report,
+    *,
+    converter: Sequence[str] = CONVERTER,
+) -> Path:
+    """Fetch a model into the models' folder; it appears there whole or not at all.
+
+    Args:
+        source: Where it comes from.
+        name: What it is to be called.
+        models_dir: The folder of models; made if it is not there.
+        report: Takes the progress.
+        converter: The command that turns GGUF into IR; the file's path is added to it.
+
+    Returns:
+        The model's folder.
+
+    Raises:
+        PullError: It couldn't be had.
+        OSError: The disk failed.
+
+    """
+    with staged(models_dir, name) as staging:
+        gguf = source.fetch(staging, report)
+        if gguf is not None:
+            _convert(gguf, staging, report, converter)
+            gguf.unlink()
+        report(Progress("writing to disk"))
+    return models_dir / name
+
+
+def _convert(gguf: Path, staging: Staging, report: Report, converter: Sequence[str]) -> None:
+    size = gguf.stat().st_size
+    require_space(staging.folder, int(size * _IR_PER_GGUF), "convert the model")
+    lines: list[str] = []
+    code = run_watched(
+        [*converter, str(gguf)],
+        on_line=lines.append,
+        on_tick=lambda: report(Progress("converting to OpenVINO IR")),
+        keep_open=[staging.lock],
+    )
+    if code == 0:
+        return
+    last = lines[-1] if lines else "it said nothing"
+    if code == REFUSED_EXIT_CODE:
+        raise ModelRefused(last)
+    if code < 0:
+        last = f"ended by signal {-code}, perhaps for want of memory"
+    raise ConversionFailed(f"the model couldn't be converted: {last}")

