@@ -1,0 +1,1 @@
+"""Engine workers seen from the service: their process, their protocol, their streams."""

@@ -1,0 +1,138 @@
+"""The service's exceptions. Each has one reason; only `rpc.interceptors` knows status codes.
+
+ServiceError
+├── InvalidArgument, Unsupported, ContextLengthExceeded, ChatTemplateError   the request's fault
+├── ModelNotFound, ModelNotReady, KvCacheExhausted                           the model's state
+├── QueueFull, ReaderTooSlow, Draining                                       load
+├── WorkerLost                                                               the engine's fault
+└── ClientNotAllowed                                                         the caller's identity
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """A failure with a meaning for the caller.
+
+    Attributes:
+        reason: The name of a value of `ErrorReason` in errors.proto, without its prefix.
+        metadata: What the caller may need to act on it; the keys that the proto lists.
+
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: str | int | None) -> None:
+        super().__init__(message)
+        self.metadata = {key: str(value) for key, value in metadata.items() if value is not None}
+
+
+class InvalidArgument(ServiceError):
+    """A field of the request has a value that can't be used."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field)
+
+
+class Unsupported(ServiceError):
+    """The request asks for what this server or model can't do."""
+
+    reason = "UNSUPPORTED"
+
+    def __init__(self, feature: str, message: str | None = None) -> None:
+        super().__init__(message or f"{feature} is not supported", feature=feature)
+
+
+class ContextLengthExceeded(ServiceError):
+    """Prompt and completion together are longer than the model's context."""
+
+    reason = "CONTEXT_LENGTH_EXCEEDED"
+
+
+class ChatTemplateError(ServiceError):
+    """The chat template refused the messages, or there is none."""
+
+    reason = "CHAT_TEMPLATE"
+
+
+class ModelNotFound(ServiceError):
+    """No model of that name is known."""
+
+    reason = "MODEL_NOT_FOUND"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"no model is named {model!r}", model=model)
+
+
+class ModelNotReady(ServiceError):
+    """The model is known and can't answer now."""
+
+    reason = "MODEL_NOT_READY"
+
+    def __init__(self, model: str, state: str, cause: str | None = None) -> None:
+        why = f": {cause}" if cause else ""
+        super().__init__(f"model {model!r} is {state}{why}", model=model, state=state, cause=cause)
+
+
+class KvCacheExhausted(ServiceError):
+    """The key-value cache can't hold the prompt, even alone."""
+
+    reason = "KV_CACHE_EXHAUSTED"
+
+
+class QueueFull(ServiceError):
+    """As many requests wait for the model as may wait."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, model: str, limit: int) -> None:
+        super().__init__(
+            f"model {model!r} has {limit} requests running and waiting, which is its limit",
+            model=model,
+            limit=limit,
+        )
+
+
+class ReaderTooSlow(ServiceError):
+    """The reader left more unread than it may."""
+
+    reason = "READER_TOO_SLOW"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"the stream was not read: more than {limit_bytes} bytes waited",
+            limit_bytes=limit_bytes,
+        )
+
+
+class Draining(ServiceError):
+    """The server is shutting down."""
+
+    reason = "DRAINING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")
+
+
+class WorkerLost(ServiceError):
+    """The engine worker that ran the request is gone; the request can be sent again."""
+
+    reason = "WORKER_LOST"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the engine worker of model {model!r} was lost; send the request again", model=model
+        )
+
+
+class ClientNotAllowed(ServiceError):
+    """None of the names in the client's certificate is allowed."""
+
+    reason = "CLIENT_NOT_ALLOWED"
+
+    def __init__(self) -> None:
+        super().__init__("the client certificate's names are not allowed here")

@@ -1,0 +1,1 @@
+"""Models: what is on disk, and which of it runs."""

@@ -1,0 +1,188 @@
+"""The models of this server: which there are, which run, which may take one request more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+
+from inference_service.chat.templates import ChatTemplate
+from inference_service.config import ServiceConfig
+from inference_service.domain import ModelInfo, ModelState, ReplicaStatus
+from inference_service.engine.frames import Load
+from inference_service.engine.replica import Replica
+from inference_service.engine.worker import Worker
+from inference_service.errors import (
+    ChatTemplateError,
+    ModelNotFound,
+    ModelNotReady,
+    QueueFull,
+)
+from inference_service.models.repository import (
+    InvalidModel,
+    ModelFolder,
+    model_names,
+    read_model,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class LoadedModel:
+    """A model that has, or is to have, a running worker.
+
+    Attributes:
+        folder: What is on disk.
+
+    """
+
+    def __init__(
+        self, folder: ModelFolder, config: ServiceConfig, on_change: Callable[[], None]
+    ) -> None:
+        self.folder = folder
+        self._max_outstanding = folder.settings.max_num_seqs + config.max_waiting_requests
+        self._outstanding = 0
+        self._template = (
+            ChatTemplate(folder.chat_template, folder.special_tokens)
+            if folder.chat_template
+            else None
+        )
+        self.replica = Replica(
+            folder.name,
+            0,
+            Load(str(folder.path), folder.settings, folder.context_length),
+            start_timeout_seconds=config.worker_start_timeout_seconds,
+            step_timeout_seconds=config.worker_step_timeout_seconds,
+            on_change=on_change,
+        )
+
+    @property
+    def template(self) -> ChatTemplate:
+        """The model's chat template.
+
+        Raises:
+            ChatTemplateError: It has none.
+
+        """
+        if self._template is None:
+            raise ChatTemplateError(
+                f"model {self.folder.name!r} has no chat template; send a prompt instead",
+                model=self.folder.name,
+            )
+        return self._template
+
+    @contextmanager
+    def admitted(self) -> Iterator[Worker]:
+        """Hold a place among the model's requests and yield the worker to use.
+
+        This comes before any work for the request, so that a refusal costs nothing.
+
+        Raises:
+            ModelNotReady: No worker takes requests now.
+            QueueFull: All places are taken.
+
+        """
+        worker = self.replica.worker()
+        if self._outstanding >= self._max_outstanding:
+            raise QueueFull(self.folder.name, self._max_outstanding)
+        self._outstanding += 1
+        try:
+            yield worker
+        finally:
+            self._outstanding -= 1
+
+    def info(self) -> ModelInfo:
+        """Return what the outside may know of the model."""
+        return ModelInfo(
+            name=self.folder.name,
+            state=self.replica.state,
+            created=self.folder.created,
+            failure=self.replica.failure,
+            context_length=self.folder.context_length,
+            architecture=self.folder.architecture,
+            reproducible=self.folder.settings.reproducible,
+        )
+
+
+class Registry:
+    """All models in the models folder.
+
+    Args:
+        config: The service's configuration.
+        on_change: Called with a model's name after every change of its state.
+
+    """
+
+    def __init__(self, config: ServiceConfig, on_change: Callable[[str], None]) -> None:
+        self._config = config
+        self._on_change = on_change
+        self._loaded: dict[str, LoadedModel] = {}
+        self._others: dict[str, ModelInfo] = {}
+        self._wanted: set[str] = set()
+
+    def start(self) -> None:
+        """Read the models folder and begin to load what the configuration names."""
+        names = model_names(self._config.models_dir)
+        self._wanted = set(names if "*" in self._config.load_models else self._config.load_models)
+        for name in sorted(self._wanted | set(names)):
+            try:
+                folder = read_model(self._config.models_dir / name)
+            except InvalidModel as error:
+                _log.error("model.invalid", model=name, cause=str(error))
+                self._others[name] = ModelInfo(
+                    name, ModelState.FAILED, datetime.now(UTC), failure=str(error)
+                )
+                continue
+            if name not in self._wanted:
+                self._others[name] = ModelInfo(name, ModelState.UNLOADED, folder.created)
+                continue
+            model = LoadedModel(folder, self._config, lambda name=name: self._on_change(name))  # type: ignore[misc]
+            self._loaded[name] = model
+            model.replica.start()
+
+    async def stop(self) -> None:
+        """End every worker."""
+        await asyncio.gather(*(model.replica.stop() for model in self._loaded.values()))
+
+    def get(self, name: str) -> LoadedModel:
+        """Return a model that runs or is to run.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+            ModelNotReady: It is on disk, but isn't loaded or isn't usable.
+
+        """
+        if model := self._loaded.get(name):
+            return model
+        info = self.info(name)
+        raise ModelNotReady(name, info.state.value, info.failure)
+
+    def info(self, name: str) -> ModelInfo:
+        """Return what the outside may know of one model.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+
+        """
+        if model := self._loaded.get(name):
+            return model.info()
+        if info := self._others.get(name):
+            return info
+        raise ModelNotFound(name)
+
+    def infos(self) -> list[ModelInfo]:
+        """Return all models, sorted by name."""
+        return [self.info(name) for name in sorted(self._loaded.keys() | self._others.keys())]
+
+    def replicas(self) -> list[ReplicaStatus]:
+        """Return the state of every engine worker, by model name."""
+        return [self._loaded[name].replica.status() for name in sorted(self._loaded)]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model that is to run answers; false if there is none."""
+        states = [self.info(name).state for name in self._wanted]
+        return bool(states) and all(state is ModelState.READY for state in states)

@@ -1,0 +1,161 @@
+"""What is on disk: the model folders and what their files say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from inference_service.engine.frames import ModelSettings
+
+SETTINGS_FILE = "model.toml"
+IR_FILE = "openvino_model.xml"
+
+
+class InvalidModel(Exception):
+    """A folder is not a usable model; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingDefaults:
+    """A model's own defaults, from `generation_config.json`; `None` is not stated."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model on disk.
+
+    Attributes:
+        name: The folder's name, which requests use.
+        path: The folder.
+        created: When its main file was made.
+        settings: From `model.toml`, else the defaults.
+        context_length: Tokens of prompt and completion together.
+        architecture: The `model_type` of `config.json`.
+        chat_template: Jinja source; `None` if there is none.
+        special_tokens: Texts that the template may name, such as `bos_token`.
+        sampling: The model's own sampling defaults.
+
+    """
+
+    name: str
+    path: Path
+    created: datetime
+    settings: ModelSettings
+    context_length: int
+    architecture: str | None = None
+    chat_template: str | None = None
+    special_tokens: dict[str, str] = field(default_factory=dict)
+    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
+
+
+def model_names(models_dir: Path) -> list[str]:
+    """List the names of the model folders, valid or not, sorted."""
+    return sorted(
+        path.name
+        for path in models_dir.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Read a model folder.
+
+    Raises:
+        InvalidModel: Files are missing or can't be used.
+
+    """
+    settings = _read_settings(path)
+    main = path / (SETTINGS_FILE if settings.engine == "fake" else IR_FILE)
+    if not main.is_file():
+        raise InvalidModel(f"no {main.name} in the folder")
+    config = _read_json(path / "config.json")
+    context_length = settings.context_length or config.get("max_position_embeddings")
+    if not isinstance(context_length, int) or context_length < 1:
+        raise InvalidModel(
+            f"config.json has no max_position_embeddings; set context_length in {SETTINGS_FILE}"
+        )
+    tokenizer_config = _read_json(path / "tokenizer_config.json")
+    return ModelFolder(
+        name=path.name,
+        path=path,
+        created=datetime.fromtimestamp(main.stat().st_mtime, UTC),
+        settings=settings,
+        context_length=context_length,
+        architecture=config.get("model_type"),
+        chat_template=_read_chat_template(path, tokenizer_config),
+        special_tokens=_special_tokens(tokenizer_config),
+        sampling=_read_sampling(path),
+    )
+
+
+def _read_settings(path: Path) -> ModelSettings:
+    file = path / SETTINGS_FILE
+    if not file.is_file():
+        return ModelSettings()
+    try:
+        return msgspec.toml.decode(file.read_bytes(), type=ModelSettings)
+    except msgspec.DecodeError as error:
+        raise InvalidModel(f"{SETTINGS_FILE}: {error}") from error
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise InvalidModel(f"{file.name}: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidModel(f"{file.name}: not an object")
+    return content
+
+
+def _read_chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | None:
+    """Find the template where transformers and its exporters put it, newest place first."""
+    file = path / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    for source in (_read_json(path / "chat_template.json"), tokenizer_config):
+        template = source.get("chat_template")
+        if isinstance(template, list):  # named templates
+            template = next((t["template"] for t in template if t.get("name") == "default"), None)
+        if isinstance(template, str):
+            return template
+    return None
+
+
+def _special_tokens(tokenizer_config: dict[str, Any]) -> dict[str, str]:
+    tokens: dict[str, str] = {}
+    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        value = tokenizer_config.get(name)
+        if isinstance(value, dict):  # an AddedToken
+            value = value.get("content")
+        if isinstance(value, str):
+            tokens[name] = value
+    return tokens
+
+
+def _read_sampling(path: Path) -> SamplingDefaults:
+    config = _read_json(path / "generation_config.json")
+    if config.get("do_sample") is False:
+        # The transformers default, which exporters write unasked; it says nothing of temperature.
+        config = {"repetition_penalty": config.get("repetition_penalty")}
+    known = {
+        name: config[name]
+        for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+        if isinstance(config.get(name), int | float)
+    }
+    if known.get("top_k") == 0:  # transformers' way to say all
+        del known["top_k"]
+    return SamplingDefaults(**known)

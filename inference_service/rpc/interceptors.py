@@ -1,0 +1,190 @@
+"""What happens around every RPC: identity, request id, draining, errors, the access line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+import structlog
+
+from inference_service.errors import ClientNotAllowed, Draining, ServiceError
+from inference_service.rpc.status import status_of
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_QUIET = ("/grpc.health.v1.", "/grpc.reflection.")  # served while draining; logged at debug
+
+_log = structlog.get_logger(__name__)
+
+
+class Drain:
+    """Counts the running requests, and refuses new ones when the server shuts down."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self) -> None:
+        """Count a request in.
+
+        Raises:
+            Draining: No new ones are taken.
+
+        """
+        if self.draining:
+            raise Draining
+        self._running += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """Count a request out."""
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
+
+    async def wait_idle(self, timeout_seconds: float) -> int:
+        """Refuse new requests and wait for the running ones; return how many are left."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return self._running
+        return 0
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler.
+
+    A handler may raise `ServiceError`, which becomes the RPC's status with `ErrorInfo`. Any other
+    exception is logged under the request id, and the caller gets INTERNAL with a generic message.
+
+    Args:
+        allowed_client_names: DNS or URI names in client certificates that may call; `*` for any.
+        drain: Told of every request that isn't a probe.
+
+    """
+
+    def __init__(self, allowed_client_names: tuple[str, ...], drain: Drain) -> None:
+        self._allowed = frozenset(allowed_client_names)
+        self._drain = drain
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wrap the handler that the call is for; unknown methods have none."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = str(handler_call_details.method)
+        coding = (handler.request_deserializer, handler.response_serializer)
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(method, handler.unary_unary), *coding
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, handler.unary_stream), *coding
+            )
+        if handler.stream_stream:  # reflection
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(method, handler.stream_stream), *coding
+            )
+        raise TypeError(f"no way to wrap {method}")
+
+    def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> Any:
+            async with self._around(method, context):
+                return await behavior(request, context)
+
+        return call
+
+    def _stream(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> None:
+            async with self._around(method, context):
+                responses = behavior(request, context)
+                if not hasattr(responses, "__aiter__"):
+                    await responses  # writes to the context itself
+                    return
+                # Written here, not yielded: so the handler is closed at once when the client
+                # goes away, instead of whenever its generator is collected.
+                async with aclosing(responses):
+                    async for response in responses:
+                        await context.write(response)
+
+        return call
+
+    @asynccontextmanager
+    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
+        started = time.monotonic()
+        quiet = method.startswith(_QUIET)
+        request_id = _request_id(context)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        entered = False
+        error: ServiceError | None = None
+        status = "OK"
+        try:
+            await context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
+            self._check_client(context)
+            if not quiet:
+                self._drain.enter()
+                entered = True
+            yield
+        except ServiceError as raised:
+            error = raised
+            status = error.reason
+        except asyncio.CancelledError:
+            status = "CANCELLED"
+            raise
+        except grpc.aio.AbortError:
+            status = context.code().name
+            raise
+        except Exception:  # noqa: BLE001  logged, and told as INTERNAL
+            status = "INTERNAL"
+            _log.exception("rpc.failed", method=method)
+            error = ServiceError(
+                "internal error; the server's log has the cause under the request id"
+            )
+        finally:
+            if entered:
+                self._drain.leave()
+            _log.log(
+                logging.DEBUG if quiet else logging.INFO,
+                "rpc",
+                method=method,
+                status=status,
+                duration_ms=round((time.monotonic() - started) * 1000, 1),
+                **({"error": str(error)} if error else {}),
+            )
+        if error:
+            await context.abort_with_status(status_of(error))
+
+    def _check_client(self, context: Context) -> None:
+        if "*" in self._allowed:
+            return
+        names = context.auth_context().get("x509_subject_alternative_name", ())
+        if self._allowed.isdisjoint(name.decode(errors="replace") for name in names):
+            raise ClientNotAllowed
+
+
+def _request_id(context: Context) -> str:
+    """Take the caller's request id if it is well formed, else make one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return f"req_{uuid.uuid4().hex}"

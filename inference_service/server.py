@@ -1,0 +1,139 @@
+"""The service as a whole: registry, servicers, interceptors, port, drain."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health_pb2 as stock_pb2
+from grpc_health.v1 import health_pb2_grpc as stock_grpc
+from grpc_reflection.v1alpha import reflection
+from openvino_server.v1 import (
+    health_pb2,
+    health_pb2_grpc,
+    inference_pb2,
+    inference_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+)
+
+from inference_service.config import ServiceConfig
+from inference_service.generation import Generator
+from inference_service.models.registry import Registry
+from inference_service.rpc.health import HealthServicer, ProbeHealth
+from inference_service.rpc.inference import InferenceServicer
+from inference_service.rpc.interceptors import Drain, RequestInterceptor
+from inference_service.rpc.models import ModelServicer
+from inference_service.tls import server_credentials
+
+_STOP_GRACE_SECONDS = 1  # after the drain: what remains are watches, which never end by themselves
+_MAX_MESSAGE_BYTES = 32 << 20
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # a second server on the port is a mistake, not a share of the load
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+_log = structlog.get_logger(__name__)
+
+
+class PortInUse(Exception):
+    """The address can't be listened on."""
+
+
+class Server:
+    """The running service. `start`, then `stop` whatever happens.
+
+    Args:
+        config: What to run with.
+
+    Attributes:
+        port: The port that gRPC listens on, once started.
+        registry: The models.
+
+    """
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._config = config
+        self._drain = Drain()
+        self._probe = ProbeHealth()
+        self._changed = asyncio.Event()
+        self._health_task: asyncio.Task[None] | None = None
+        self.registry = Registry(config, self._on_change)
+        self.port = 0
+        self._server = grpc.aio.server(
+            interceptors=[RequestInterceptor(config.allowed_client_names, self._drain)],
+            options=_OPTIONS,
+        )
+        self._register()
+
+    async def start(self) -> None:
+        """Listen, and begin to load the models; probes say NOT_SERVING until they are ready.
+
+        Raises:
+            PortInUse: The port can't be had.
+
+        """
+        address = f"{self._config.host}:{self._config.port}"
+        try:
+            self.port = self._server.add_secure_port(address, server_credentials(self._config))
+        except RuntimeError as error:
+            raise PortInUse(f"can't listen on {address}: the address is in use") from error
+        self.registry.start()
+        await self._probe.update(self.registry)
+        self._health_task = asyncio.create_task(self._keep_health(), name="health")
+        await self._server.start()
+        _log.info("server.listening", host=self._config.host, port=self.port)
+
+    async def stop(self) -> None:
+        """Drain: refuse new requests, let the running ones end in their time, end the workers."""
+        _log.info("server.draining", timeout_seconds=self._config.drain_timeout_seconds)
+        await self._probe.drain()
+        left = await self._drain.wait_idle(self._config.drain_timeout_seconds)
+        if left:
+            _log.warning("server.drain_timeout", requests_cancelled=left)
+        await self._server.stop(_STOP_GRACE_SECONDS)
+        if self._health_task:
+            self._health_task.cancel()
+        await self.registry.stop()
+        _log.info("server.stopped")
+
+    def _on_change(self, model: str) -> None:
+        _log.info("model.state", model=model, state=self.registry.info(model).state.value)
+        self._changed.set()
+
+    async def _keep_health(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._probe.update(self.registry)
+
+    def _register(self) -> None:
+        server = self._server
+        generator = Generator(self.registry, self._config.max_unread_bytes)
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(
+            InferenceServicer(generator), server
+        )
+        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.registry), server)
+        health_pb2_grpc.add_HealthServiceServicer_to_server(
+            HealthServicer(self.registry, lambda: self._drain.draining), server
+        )
+        stock_grpc.add_HealthServicer_to_server(self._probe.servicer, server)
+        reflection.enable_server_reflection(
+            (
+                *(
+                    file.DESCRIPTOR.services_by_name[name].full_name
+                    for file, name in (
+                        (inference_pb2, "InferenceService"),
+                        (models_pb2, "ModelService"),
+                        (health_pb2, "HealthService"),
+                        (stock_pb2, "Health"),
+                    )
+                ),
+                reflection.SERVICE_NAME,
+            ),
+            server,
+        )

@@ -1,0 +1,1 @@
+"""The engine worker: a process that runs one replica of one model."""

@@ -1,0 +1,51 @@
+"""The worker process: `python -m inference_service.worker FD`, started by the service alone."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import socket
+import sys
+import time
+
+from inference_service.engine import frames
+from inference_service.worker.batch import Pipeline
+from inference_service.worker.loop import Connection, serve
+
+
+def _load(load: frames.Load) -> Pipeline:
+    if load.settings.engine == "fake":
+        from inference_service.worker.fake import FakePipeline
+
+        return FakePipeline(load.settings)
+    from inference_service.worker.pipeline import OpenVinoPipeline
+
+    return OpenVinoPipeline(load.model_dir, load.settings, load.context_length)
+
+
+def main() -> int:
+    """Load the model that the first message names, then serve until the service hangs up."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then hangs up
+    connection = Connection(socket.socket(fileno=int(sys.argv[1])))
+    inbox = connection.receive(block=True)
+    while inbox == []:
+        inbox = connection.receive(block=True)
+    if inbox is None:
+        return 0
+    (load,) = inbox
+    if not isinstance(load, frames.Load):
+        raise TypeError(f"the first message is {load!r}")
+    started = time.monotonic()
+    try:
+        pipeline = _load(load)
+    except Exception as error:  # noqa: BLE001  whatever it is, the service is told
+        connection.send([frames.LoadFailed(f"{type(error).__name__}: {error}")])
+        return 1
+    connection.send([frames.Ready(time.monotonic() - started)])
+    serve(connection, pipeline, load.context_length)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""The OpenVINO pipeline: the only module that generates with `openvino_genai`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+
+from inference_service.engine import frames
+from inference_service.worker.batch import CacheTooSmall, Output, RequestRefused, TextTooLong
+from inference_service.worker.text import Detokenizer, TableDetokenizer, WindowDetokenizer
+
+_FINISH_REASONS = {
+    genai.GenerationFinishReason.NONE: None,
+    genai.GenerationFinishReason.STOP: "stop",
+    genai.GenerationFinishReason.LENGTH: "length",
+}
+_TRUNCATION_PROBE_TOKENS = 1000
+# Text whose tokens show whether each token's bytes are its own: spaces, splits, several scripts.
+_PROBE = "Hello  world, na\u00efve \U0001f600 \u4e2d\u6587\n\t x = f(1)"
+
+
+def plugin_properties(settings: frames.ModelSettings) -> dict[str, Any]:
+    """Return the OpenVINO properties for a model's settings.
+
+    Inference threads that are pinned to cores fight the server's other processes for them, so they
+    are not. Reproducible models get arithmetic that doesn't depend on the batch: activations that
+    are not quantized in groups, and a key-value cache in floating point.
+    """
+    properties: dict[str, Any] = {}
+    if settings.device == "CPU":
+        properties["ENABLE_CPU_PINNING"] = False
+    if settings.reproducible:
+        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+        properties["KV_CACHE_PRECISION"] = "f16"
+    return properties
+
+
+class OpenVinoGeneration:
+    """A request inside the pipeline; see `Generation`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._indexes: dict[int, int] = {}
+
+    def read(self) -> list[Output]:
+        """See `Generation`."""
+        handle = self._handle
+        if not handle.can_read():
+            if handle.get_status() == genai.GenerationStatus.IGNORED:
+                raise CacheTooSmall
+            return []
+        indexes = self._indexes
+        return [
+            Output(
+                indexes.setdefault(sequence, len(indexes)),
+                output.generated_ids,
+                _FINISH_REASONS[output.finish_reason],
+            )
+            for sequence, output in handle.read().items()
+        ]
+
+    def cancel(self) -> None:
+        """See `Generation`."""
+        self._handle.cancel()
+
+
+class OpenVinoPipeline:
+    """Continuous batching by OpenVINO GenAI; see `Pipeline`.
+
+    Args:
+        model_dir: A folder with an OpenVINO IR and its tokenizer.
+        settings: The model's settings.
+        context_length: The most tokens of prompt and completion together.
+
+    Raises:
+        RuntimeError: The model can't be loaded.
+
+    """
+
+    def __init__(self, model_dir: str, settings: frames.ModelSettings, context_length: int) -> None:
+        scheduler = genai.SchedulerConfig()
+        scheduler.cache_size = settings.kv_cache_gib
+        scheduler.max_num_seqs = settings.max_num_seqs
+        scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
+        scheduler.enable_prefix_caching = settings.enable_prefix_caching
+        self._pipeline = genai.ContinuousBatchingPipeline(
+            model_dir, scheduler, settings.device, plugin_properties(settings)
+        )
+        self._tokenizer = self._pipeline.get_tokenizer()
+        self._defaults = self._pipeline.get_config()
+        self._truncates_at: int | None = None
+        self._table = _byte_table(self._tokenizer)
+        self._table_is_exact = self._probe_table()
+        self._truncates_at = self._probe_truncation(context_length)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """See `Pipeline`."""
+        return len(self._table)
+
+    @property
+    def kv_cache_usage(self) -> float:
+        """See `Pipeline`."""
+        return float(self._pipeline.get_metrics().cache_usage) / 100
+
+    @property
+    def pending(self) -> bool:
+        """See `Pipeline`."""
+        return bool(self._pipeline.has_non_finished_requests())
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """See `Pipeline`."""
+        token_ids = self._encode(text, add_special_tokens=add_special_tokens)
+        if self._truncates_at and len(token_ids) >= self._truncates_at:
+            raise TextTooLong(self._truncates_at)
+        return token_ids
+
+    def _encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        inputs = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        return inputs.input_ids.data.reshape(-1).tolist()  # type: ignore[no-any-return]
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """See `Pipeline`."""
+        wrong = next((i for i in token_ids if i >= self.vocabulary_size), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is not in the vocabulary")
+        if not token_ids:
+            return ""
+        return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens))
+
+    def detokenizer(self) -> Detokenizer:
+        """See `Pipeline`."""
+        if self._table_is_exact:
+            return TableDetokenizer(self._table)
+        return WindowDetokenizer(self._tokenizer.decode)
+
+    def add(
+        self, request_id: int, token_ids: Sequence[int], sampling: frames.Sampling, max_tokens: int
+    ) -> OpenVinoGeneration:
+        """See `Pipeline`."""
+        config = genai.GenerationConfig()
+        config.eos_token_id = self._defaults.eos_token_id
+        config.stop_token_ids = self._defaults.stop_token_ids
+        config.apply_chat_template = False
+        config.max_new_tokens = max_tokens
+        config.min_new_tokens = sampling.min_tokens
+        config.ignore_eos = sampling.ignore_eos
+        config.presence_penalty = sampling.presence_penalty
+        config.frequency_penalty = sampling.frequency_penalty
+        config.repetition_penalty = sampling.repetition_penalty
+        if sampling.temperature > 0:
+            config.do_sample = True
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.min_p = sampling.min_p
+            if sampling.top_k is not None:
+                config.top_k = sampling.top_k
+            config.rng_seed = sampling.seed
+        prompt = ov.Tensor(np.array([token_ids], dtype=np.int64))
+        try:
+            return OpenVinoGeneration(self._pipeline.add_request(request_id, prompt, config))
+        except RuntimeError as error:
+            raise RequestRefused(str(error)) from error
+
+    def step(self) -> None:
+        """See `Pipeline`."""
+        self._pipeline.step()
+
+    def _probe_truncation(self, context_length: int) -> int | None:
+        """Find the number of tokens at which the tokenizer silently cuts text, if it does.
+
+        Tokenizers made from GGUF files keep the last 8,192 tokens, whatever they are asked.
+        """
+        word = " a"
+        short = len(self._encode(word * _TRUNCATION_PROBE_TOKENS, add_special_tokens=False))
+        factor = context_length // short + 2
+        long = self._encode(word * _TRUNCATION_PROBE_TOKENS * factor, add_special_tokens=False)
+        return len(long) if len(long) < 0.9 * short * factor else None
+
+    def _probe_table(self) -> bool:
+        token_ids = self.encode(_PROBE, add_special_tokens=False)
+        detokenizer = TableDetokenizer(self._table)
+        text = "".join(detokenizer.push([token_id]) for token_id in token_ids)
+        return text + detokenizer.flush() == self.decode(token_ids, skip_special_tokens=True)
+
+
+def _byte_table(tokenizer: Any) -> list[bytes]:
+    """Return the bytes of each token id; empty for special tokens."""
+    vocabulary: Mapping[bytes, int] = tokenizer.get_vocab()
+    by_id = {token_id: token for token, token_id in vocabulary.items()}
+    ids = range(max(by_id) + 1)
+    single = [[token_id] for token_id in ids]
+    plain = tokenizer.decode(single, skip_special_tokens=True)
+    whole = tokenizer.decode(single, skip_special_tokens=False)
+    return [b"" if whole[i] and not plain[i] else by_id.get(i, plain[i].encode()) for i in ids]
