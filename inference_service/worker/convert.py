@@ -49,7 +49,7 @@ class Metadata:
         try:
             self._fields = GGUFReader(path).fields
         except (ValueError, IndexError, OverflowError) as error:
-            raise Refused(f"{path.name} is no GGUF file, or it is damaged: {error}") from error
+            raise Refused(f"it is no GGUF file, or a damaged one: {error}") from error
         self.architecture = self._get("general.architecture")
         if self.architecture not in ARCHITECTURES:
             raise Refused(

@@ -39,6 +39,22 @@ def pull(
         step.result = f"in {models_dir / name}"
 
 
+def check_name(name: str) -> None:
+    """Check that a model can have this name.
+
+    Raises:
+        Failure: It can't.
+
+    """
+    from inference_service.models.sources import staging
+    from inference_service.models.sources.errors import InvalidName
+
+    try:
+        staging.check_name(name)
+    except InvalidName as error:
+        raise Failure(str(error)) from error
+
+
 def fetch(source: str, name: str, models_dir: Path, step: Step) -> None:
     """Fetch a model, and show how far it is.
 

@@ -144,6 +144,9 @@ def _set_up(server: Server, steps: Steps) -> None:
         client_env.write(state, key, server.rest_port, server.grpc_port)
         step.result = "made" if is_new else "kept"
     with steps.step(f"model {server.model}") as step:
+        from openvino_server_cli.models import check_name, fetch
+
+        check_name(server.model)
         if (state.models / server.model).is_dir():
             step.result = "kept"
             return
@@ -152,8 +155,6 @@ def _set_up(server: Server, steps: Steps) -> None:
                 f"there is no model {server.model!r} in {state.models}; say where it comes from "
                 "by --model-source"
             )
-        from openvino_server_cli.models import fetch
-
         fetch(server.source or DEFAULT_SOURCE, server.model, state.models, step)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_service.models.sources.disk import copy_stream, require_space
+from inference_service.models.sources.disk import copy_stream
 from inference_service.models.sources.errors import InvalidSource, ModelRefused, SourceNotFound
 from inference_service.models.sources.progress import Report
 from inference_service.models.sources.staging import Staging
@@ -29,7 +29,7 @@ class FileSource:
     def fetch(self, staging: Staging, report: Report) -> Path | None:
         """Link to the GGUF file, or copy the folder; see `Source`."""
         if self.path.is_dir():
-            self._copy_folder(staging.folder, report)
+            self._copy_folder(staging, report)
             return None
         if not self.path.is_file():
             raise SourceNotFound(f"no file or folder {self.path}")
@@ -39,13 +39,13 @@ class FileSource:
         link.symlink_to(self.path)
         return link
 
-    def _copy_folder(self, into: Path, report: Report) -> None:
+    def _copy_folder(self, staging: Staging, report: Report) -> None:
         missing = [name for name in _IR_FILES if not (self.path / name).is_file()]
         if missing:
             raise ModelRefused(f"{self.path} is no OpenVINO model: it lacks {', '.join(missing)}")
         files = [file for file in self.path.iterdir() if file.is_file()]
-        require_space(into, sum(file.stat().st_size for file in files), "copy the model")
+        staging.require_space(sum(file.stat().st_size for file in files), "copy the model")
         for file in files:
             with file.open("rb") as reader:
                 stage = f"copying {file.name}"
-                copy_stream(reader, into / file.name, report, stage, file.stat().st_size)
+                copy_stream(reader, staging.folder / file.name, report, stage, file.stat().st_size)

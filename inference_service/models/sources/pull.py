@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference_service.models.sources.disk import require_space
 from inference_service.models.sources.errors import ConversionFailed, ModelRefused
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.source import Source
@@ -59,7 +58,7 @@ def pull(
 
 def _convert(gguf: Path, staging: Staging, report: Report, converter: Sequence[str]) -> None:
     size = gguf.stat().st_size
-    require_space(staging.folder, int(size * _IR_PER_GGUF), "convert the model")
+    staging.require_space(int(size * _IR_PER_GGUF), "convert the model")
     lines: list[str] = []
     code = run_watched(
         [*converter, str(gguf)],

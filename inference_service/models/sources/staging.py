@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_service.models.sources.disk import sync_folder
+from inference_service.models.sources.disk import require_space, sync_folder
 from inference_service.models.sources.errors import InvalidName, ModelExists
 
 PREFIX = ".partial-"
@@ -38,6 +38,16 @@ class Staging:
     folder: Path
     scratch: Path
     lock: int
+
+    def require_space(self, needed_bytes: int, what: str) -> None:
+        """Check that there is room to go on.
+
+        Raises:
+            NotEnoughSpace: There is not.
+
+        """
+        models_dir = self.folder.parent.parent
+        require_space(models_dir, needed_bytes, what)
 
 
 def check_name(name: str) -> None:

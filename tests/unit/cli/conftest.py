@@ -74,12 +74,39 @@ __main__.main()
 """
 
 
+class Journal:
+    """What the tiers note, through a FIFO, so that a test can wait for it."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._descriptor = os.open(path, os.O_RDWR)
+        self._text = ""
+
+    def lines(self, seconds: float = 0) -> list[str]:
+        """Give all notes so far; wait at most so long for a new one."""
+        while select.select([self._descriptor], [], [], seconds)[0]:
+            self._text += os.read(self._descriptor, 65536).decode()
+            seconds = 0
+        return self._text.splitlines()
+
+    def wait_for(self, note: str, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while note not in self._text:
+            left = deadline - time.monotonic()
+            assert left > 0, f"{note!r} did not come; there is:\n{self._text}"
+            self.lines(left)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
 class Launched:
     """A running launcher."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+    def __init__(self, folder: Path, process: subprocess.Popen[str], journal: Journal) -> None:
         self.folder = folder
         self.process = process
+        self.journal = journal
         self.output = ""
 
     def wait_for(self, text: str, seconds: float = 20) -> None:
@@ -87,7 +114,8 @@ class Launched:
         assert self.process.stdout is not None
         deadline = time.monotonic() + seconds
         while text not in self.output:
-            ready, _, _ = select.select([self.process.stdout], [], [], deadline - time.monotonic())
+            left = max(0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.process.stdout], [], [], left)
             assert ready, f"{text!r} did not come; there is:\n{self.output}"
             chunk = os.read(self.process.stdout.fileno(), 65536).decode()
             assert chunk, f"{text!r} did not come; there is:\n{self.output}"
@@ -101,13 +129,8 @@ class Launched:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def journal(self) -> list[str]:
-        """Give what the tiers noted."""
-        journal = self.folder / "journal"
-        return journal.read_text().splitlines() if journal.exists() else []
-
     def pids(self) -> dict[str, int]:
-        started = [line.split() for line in self.journal() if " started " in line]
+        started = [line.split() for line in self.journal.lines() if " started " in line]
         return {words[0]: int(words[2]) for words in started}
 
 
@@ -126,6 +149,7 @@ def free_ports() -> tuple[int, int]:
 def launch(tmp_path: Path) -> Iterator[Launch]:
     """Give a function that runs `openvino-server up` with stand-ins for the tiers."""
     running: list[subprocess.Popen[str]] = []
+    journal = Journal(tmp_path / "journal")
     (tmp_path / "tier.py").write_text(TIER)
     (tmp_path / "launcher.py").write_text(LAUNCHER)
     (tmp_path / "var/models/smollm2-135m-instruct").mkdir(parents=True)
@@ -153,7 +177,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
             start_new_session=True,
         )
         running.append(process)
-        return Launched(tmp_path, process)
+        return Launched(tmp_path, process, journal)
 
     yield run
     for process in running:
@@ -162,3 +186,4 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+    journal.close()

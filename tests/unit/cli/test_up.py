@@ -35,7 +35,7 @@ def test_starts_tells_what_to_type_and_ends_in_order(launch: Callable) -> None:
     launched.signal(signal.SIGINT)
     code, output = launched.ended()
     assert code == 0, output
-    assert launched.journal()[-2:] == ["gateway ended", "service ended"]
+    assert launched.journal.lines()[-2:] == ["gateway ended", "service ended"]
     assert "certificates: made ca, service" in output
     assert "API key: made" in output
     assert "model smollm2-135m-instruct: kept" in output
@@ -44,7 +44,7 @@ def test_starts_tells_what_to_type_and_ends_in_order(launch: Callable) -> None:
     assert "Traceback" not in output
     log = launched.folder / "var/log/service.log"
     assert log.read_text() == "service says hello\n"
-    for line in launched.journal():
+    for line in launched.journal.lines():
         if " started " in line:
             name, _, pid, leads_its_group, launchers_group = line.split()
             assert leads_its_group == "True", name
@@ -110,11 +110,12 @@ def test_a_server_that_never_answers_is_ended(launch: Callable) -> None:
 
 def test_an_interrupt_before_it_is_ready_ends_in_order(launch: Callable) -> None:
     launched = launch(gateway="silent")
-    launched.wait_for("waiting until it answers")
+    launched.journal.wait_for("gateway started")
+    launched.journal.wait_for("service started")
     launched.signal(signal.SIGINT)
     code, output = launched.ended()
     assert code == 0, output
-    assert launched.journal()[-2:] == ["gateway ended", "service ended"]
+    assert launched.journal.lines()[-2:] == ["gateway ended", "service ended"]
 
 
 def test_a_tier_that_dies_later_ends_all(launch: Callable) -> None:
@@ -124,7 +125,7 @@ def test_a_tier_that_dies_later_ends_all(launch: Callable) -> None:
     code, output = launched.ended()
     assert code == 1
     assert "the service was ended by SIGKILL while the server was running" in output
-    assert launched.journal()[-1] == "gateway ended"
+    assert launched.journal.lines()[-1] == "gateway ended"
 
 
 def test_a_tier_that_does_not_drain_is_killed(launch: Callable) -> None:
@@ -133,7 +134,7 @@ def test_a_tier_that_does_not_drain_is_killed(launch: Callable) -> None:
     launched.signal(signal.SIGTERM)
     code, output = launched.ended()
     assert code == 1
-    assert launched.journal()[-2:] == ["gateway ended", "service deaf"]
+    assert launched.journal.lines()[-2:] == ["gateway ended", "service deaf"]
     assert "the service did not end within" in output
     assert "not stopped in order: the service was ended by SIGKILL" in output
     assert is_gone(launched.pids()["service"])
@@ -146,14 +147,14 @@ def test_a_tier_that_fails_at_its_end_is_told_of(launch: Callable) -> None:
     code, output = launched.ended()
     assert code == 1
     assert "the gateway ended with exit code 7 (see var/log/gateway.log)" in output
-    assert launched.journal()[-1] == "service ended"
+    assert launched.journal.lines()[-1] == "service ended"
 
 
 def test_a_second_interrupt_ends_at_once(launch: Callable) -> None:
     launched = launch(gateway="deaf")
     launched.wait_for(READY)
     launched.signal(signal.SIGINT)
-    launched.wait_for("stopping the gateway: waiting")
+    launched.journal.wait_for("gateway deaf")
     launched.signal(signal.SIGINT)
     code, output = launched.ended(seconds=5)
     assert code == 130
@@ -175,7 +176,7 @@ def test_a_launcher_whose_terminal_is_gone_still_drains(launch: Callable) -> Non
     launched.process.stdout.close()
     launched.signal(signal.SIGHUP)
     assert launched.process.wait(20) == 0
-    assert launched.journal()[-2:] == ["gateway ended", "service ended"]
+    assert launched.journal.lines()[-2:] == ["gateway ended", "service ended"]
 
 
 @pytest.mark.parametrize("flag", ["--rest-port", "--grpc-port"])
@@ -190,7 +191,7 @@ def test_a_port_in_use_is_told_before_anything_starts(launch: Callable, flag: st
         code, output = launched.ended()
     assert code == 1
     assert output == f"openvino-server: port {port} is in use; choose another by {flag}\n"
-    assert not launched.journal()
+    assert not launched.journal.lines()
     assert not (launched.folder / "var/certs").exists()
 
 
@@ -227,6 +228,7 @@ def test_a_model_needs_a_source_and_a_source_a_name(tmp_path: Path) -> None:
     done = up(tmp_path, "--model-name", "mine", *ports)
     assert done.returncode == 1
     assert "there is no model 'mine' in var/models; say where" in done.stderr
+    assert "can't be a model's name" in up(tmp_path, "--model-name", "../certs", *ports).stderr
 
 
 def test_a_state_folder_that_is_no_folder_is_one_line(tmp_path: Path) -> None:

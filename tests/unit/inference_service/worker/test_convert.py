@@ -108,14 +108,14 @@ def test_incomplete_files_are_refused(file: Path, changes: dict[str, object], me
 @pytest.mark.parametrize("content", [b"", b"GG", b"not a model at all", b"GGUF\x03\0\0\0\xff\xff"])
 def test_what_is_no_gguf_is_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    with pytest.raises(Refused, match="is no GGUF file"):
+    with pytest.raises(Refused, match="it is no GGUF file, or a damaged one"):
         Metadata(file)
 
 
 def test_a_cut_file_is_refused(file: Path) -> None:
     whole = write_gguf(file).read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Refused, match="is no GGUF file"):
+    with pytest.raises(Refused, match="it is no GGUF file, or a damaged one"):
         Metadata(file)
 
 
