@@ -1,0 +1,130 @@
+"""The gateway's configuration: the only place that reads flags, environment and files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, FilePath
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENV_PREFIX = "OVS_GATEWAY_"
+
+
+class GatewayConfig(BaseSettings):
+    """What the gateway runs with.
+
+    Read from defaults < TOML file < environment (`OVS_GATEWAY_…`) < flags, and checked whole.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", cli_kebab_case=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address that HTTPS listens on.")
+    port: int = Field(8443, ge=0, le=65535, description="Port of HTTPS; 0 takes a free one.")
+    tls_cert: FilePath = Field(description="The gateway's certificate chain, PEM.")
+    tls_key: FilePath = Field(description="The key of that certificate, PEM.")
+    service_address: str = Field(
+        "127.0.0.1:9443",
+        min_length=1,
+        description="The service's gRPC address, as a gRPC target: `HOST:PORT`, or "
+        "`dns:///NAME:PORT` to spread requests over all addresses of a name.",
+    )
+    service_name: str = Field(
+        "localhost",
+        min_length=1,
+        description="The name that the service's certificate must have.",
+    )
+    service_ca: FilePath = Field(description="CA certificates that sign the service, PEM.")
+    service_client_cert: FilePath = Field(
+        description="The certificate that the gateway shows to the service, PEM."
+    )
+    service_client_key: FilePath = Field(description="The key of that certificate, PEM.")
+    keys_file: Path = Field(
+        Path("var/keys.json"),
+        description="File of API keys. While it does not exist every key is refused.",
+    )
+    max_body_bytes: int = Field(
+        8 << 20, ge=1024, description="Size up to which a request's body is accepted."
+    )
+    health_timeout_seconds: float = Field(
+        2, gt=0, description="Time that the service has to answer a health check or to list models."
+    )
+    request_timeout_seconds: float = Field(
+        600, gt=0, description="Time that a completion may take; it is cancelled after that."
+    )
+    sse_keepalive_seconds: float = Field(
+        15,
+        gt=0,
+        description="Silence on a stream after which a comment is sent, so that proxies don't cut "
+        "the connection.",
+    )
+    drain_timeout_seconds: float = Field(
+        30, ge=0, description="Time that running requests have to end at shutdown."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log lines that are written."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="How log lines are written: for machines or for people."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put a TOML file below the environment; flags are added above all by pydantic."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_config(arguments: Sequence[str]) -> tuple[GatewayConfig, dict[str, str]]:
+    """Read the configuration.
+
+    Args:
+        arguments: The command line without the program's name; `--config FILE` names a TOML file.
+
+    Returns:
+        The configuration, and for each field where its value came from: `default`, `file`,
+        `environment` or `flag`.
+
+    Raises:
+        pydantic.ValidationError: Values are missing or wrong; it lists all of them.
+        tomllib.TOMLDecodeError: The TOML file can't be read as TOML.
+
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path)
+    known, flags = parser.parse_known_args(arguments)
+
+    class Configured(GatewayConfig):
+        model_config = SettingsConfigDict(toml_file=known.config)
+
+    Configured.__name__ = GatewayConfig.__name__
+    Configured.__doc__ = GatewayConfig.__doc__
+    if known.config and not known.config.is_file():
+        raise SystemExit(f"--config: no file {known.config}")
+    config = Configured(_cli_parse_args=list(flags))  # type: ignore[call-arg]
+    layers = {
+        "file": TomlConfigSettingsSource(Configured)(),
+        "environment": EnvSettingsSource(Configured)(),
+        "flag": CliSettingsSource[GatewayConfig](Configured, cli_parse_args=list(flags))(),
+    }
+    origins = dict.fromkeys(GatewayConfig.model_fields, "default")
+    for origin, values in layers.items():
+        origins.update(dict.fromkeys(values.keys() & origins.keys(), origin))
+    return config, origins
