@@ -1,0 +1,70 @@
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rest_gateway
+from rest_gateway.openai import sse
+
+
+def test_frames() -> None:
+    assert sse.frames([b'{"a":1}', b"{}"]) == b'data: {"a":1}\n\ndata: {}\n\n'
+
+
+def test_only_this_module_writes_events() -> None:
+    source = Path(rest_gateway.__file__).parent
+    writers = {
+        path.name for path in source.rglob("*.py") if re.search(r'"data: ', path.read_text("utf-8"))
+    }
+    assert writers == {"sse.py"}
+
+
+async def test_nothing_is_sent_before_the_first_event() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with sse.EventStream(send, 60) as stream:
+        assert not stream.started
+        assert sent == []
+        await stream.write(b"a")
+        await stream.end(b"b")
+    assert [message["type"] for message in sent] == [
+        "http.response.start",
+        *["http.response.body"] * 3,
+    ]
+    assert [message["body"] for message in sent[1:]] == [b"a", b"b", b""]
+    assert [message["more_body"] for message in sent[1:]] == [True, True, False]
+
+
+async def test_comments_stop_with_the_stream() -> None:
+    commented = asyncio.Event()
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message.get("body") == sse.KEEP_ALIVE:
+            commented.set()
+
+    before = len(asyncio.all_tasks())
+    async with sse.EventStream(send, 0.001) as stream:
+        await commented.wait()
+        assert stream.started
+    assert len(asyncio.all_tasks()) == before
+    assert sent[0]["type"] == "http.response.start"
+
+
+async def test_failure_to_send_a_comment_is_not_lost() -> None:
+    failed = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        failed.set()
+        raise OSError("gone")
+
+    stream = sse.EventStream(send, 0.001)
+    with pytest.raises(OSError, match="gone"):
+        async with stream:
+            await failed.wait()
