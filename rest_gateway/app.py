@@ -1,0 +1,73 @@
+"""The gateway's ASGI application, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+
+from rest_gateway.auth.keys import KeyStore
+from rest_gateway.config import GatewayConfig
+from rest_gateway.middleware.api_key import ApiKeyMiddleware
+from rest_gateway.middleware.body_size import BodySizeMiddleware
+from rest_gateway.middleware.failures import FailuresMiddleware
+from rest_gateway.middleware.request_log import RequestLogMiddleware
+from rest_gateway.openai.errors import ApiError
+from rest_gateway.routes.chat import ChatLimits, chat_router
+from rest_gateway.routes.health import health_router
+from rest_gateway.routes.models import models_router
+from rest_gateway.upstream import Upstream
+
+
+def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> FastAPI:
+    """Make the application.
+
+    Args:
+        config: Its limits.
+        upstream: The service; the caller closes it.
+        keys: Who may call.
+
+    Returns:
+        The application. Set its `state.draining` when it is about to be stopped.
+
+    """
+    app = FastAPI(
+        title="OpenVINO-Server",
+        # The schema of hand-read bodies would be empty; it comes with its own page later.
+        openapi_url=None,
+        redirect_slashes=False,
+        # From the outside in: every request has an id and a log line, every failure is an error
+        # object, and without a key there is nothing to find out, not even which routes exist.
+        middleware=[
+            Middleware(RequestLogMiddleware),
+            Middleware(FailuresMiddleware),
+            Middleware(ApiKeyMiddleware, verify=keys.verify),
+            Middleware(BodySizeMiddleware, max_bytes=config.max_body_bytes),
+        ],
+        exception_handlers={HTTPException: _raise_api_error},
+    )
+    app.state.draining = False
+    limits = ChatLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
+    app.include_router(chat_router(upstream, limits))
+    app.include_router(models_router(upstream))
+    app.include_router(health_router(upstream))
+    return app
+
+
+async def _raise_api_error(request: Request, error: Exception) -> NoReturn:
+    """Say what the router says (no such route, no such method) as an error object."""
+    assert isinstance(error, HTTPException)
+    url = f"{request.method} {request.url.path}"
+    if error.status_code == 404:
+        message, code = f"Invalid URL ({url})", "unknown_url"
+    elif error.status_code == 405:
+        message, code = (
+            f"Not allowed to {request.method} on {request.url.path}",
+            ("method_not_supported"),
+        )
+    else:
+        message, code = error.detail, "invalid_request"
+    raise ApiError(error.status_code, message, code=code, headers=error.headers, reason=code)
