@@ -246,17 +246,6 @@ async def test_service_that_is_not_trusted(
         assert (await client.get("/v1/health")).status_code == 503
 
 
-async def test_old_tls_is_refused(settings: Any, secure_port: int, authority: Authority) -> None:
-    settings["service_address"] = f"127.0.0.1:{secure_port}"
-    async with running(settings, authority.ca) as (_, client):
-        context = ssl.create_default_context(cafile=str(authority.ca))
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        with pytest.warns(DeprecationWarning, match=r"TLSv1_1"):
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
-        with pytest.raises(ssl.SSLError):
-            await asyncio.open_connection("localhost", client.base_url.port, ssl=context)
-
-
 async def test_every_configuration_problem_is_told(settings: Any) -> None:
     del settings["tls_cert"]
     settings["port"] = 70000
