@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from inference_service.engine import frames
@@ -49,12 +50,13 @@ def serve(connection: Connection, pipeline: Pipeline, context_length: int) -> No
 
     """
     batch = Batch(pipeline, context_length)
-    while (inbox := connection.receive(block=not batch.busy)) is not None:
-        outbox = [answer for message in inbox for answer in _answer(batch, pipeline, message)]
-        if batch.busy:
-            outbox += batch.step()
-        if outbox:
-            connection.send(outbox)
+    with contextlib.suppress(ConnectionError):  # closed with frames unread: a hang-up like any
+        while (inbox := connection.receive(block=not batch.busy)) is not None:
+            outbox = [answer for message in inbox for answer in _answer(batch, pipeline, message)]
+            if batch.busy:
+                outbox += batch.step()
+            if outbox:
+                connection.send(outbox)
 
 
 def _answer(batch: Batch, pipeline: Pipeline, message: frames.ToWorker) -> list[frames.FromWorker]:
