@@ -74,8 +74,12 @@ class ServiceConfig(BaseSettings):
     drain_timeout_seconds: float = Field(
         30, ge=0, description="Time that running requests have to end at shutdown."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="JSON lines, or aligned text for people."
+    )
 
     @model_validator(mode="after")
     def _models_dir_is_a_folder(self) -> ServiceConfig:

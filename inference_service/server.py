@@ -6,25 +6,13 @@ import asyncio
 
 import grpc.aio
 import structlog
-from grpc_health.v1 import health_pb2 as stock_pb2
-from grpc_health.v1 import health_pb2_grpc as stock_grpc
-from grpc_reflection.v1alpha import reflection
-from openvino_server.v1 import (
-    health_pb2,
-    health_pb2_grpc,
-    inference_pb2,
-    inference_pb2_grpc,
-    models_pb2,
-    models_pb2_grpc,
-)
 
 from inference_service.config import ServiceConfig
 from inference_service.generation import Generator
 from inference_service.models.registry import Registry
-from inference_service.rpc.health import HealthServicer, ProbeHealth
-from inference_service.rpc.inference import InferenceServicer
+from inference_service.rpc.health import ProbeHealth
 from inference_service.rpc.interceptors import Drain, RequestInterceptor
-from inference_service.rpc.models import ModelServicer
+from inference_service.rpc.registration import register
 from inference_service.tls import server_credentials
 
 _STOP_GRACE_SECONDS = 1  # after the drain: what remains are watches, which never end by themselves
@@ -68,7 +56,8 @@ class Server:
             interceptors=[RequestInterceptor(config.allowed_client_names, self._drain)],
             options=_OPTIONS,
         )
-        self._register()
+        generator = Generator(self.registry, config.max_unread_bytes)
+        register(self._server, self.registry, generator, self._probe, self._drain)
 
     async def start(self) -> None:
         """Listen, and begin to load the models; probes say NOT_SERVING until they are ready.
@@ -110,30 +99,3 @@ class Server:
             await self._changed.wait()
             self._changed.clear()
             await self._probe.update(self.registry)
-
-    def _register(self) -> None:
-        server = self._server
-        generator = Generator(self.registry, self._config.max_unread_bytes)
-        inference_pb2_grpc.add_InferenceServiceServicer_to_server(
-            InferenceServicer(generator), server
-        )
-        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.registry), server)
-        health_pb2_grpc.add_HealthServiceServicer_to_server(
-            HealthServicer(self.registry, lambda: self._drain.draining), server
-        )
-        stock_grpc.add_HealthServicer_to_server(self._probe.servicer, server)
-        reflection.enable_server_reflection(
-            (
-                *(
-                    file.DESCRIPTOR.services_by_name[name].full_name
-                    for file, name in (
-                        (inference_pb2, "InferenceService"),
-                        (models_pb2, "ModelService"),
-                        (health_pb2, "HealthService"),
-                        (stock_pb2, "Health"),
-                    )
-                ),
-                reflection.SERVICE_NAME,
-            ),
-            server,
-        )
