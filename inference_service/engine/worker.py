@@ -61,7 +61,7 @@ class Worker(asyncio.Protocol):
         self._calls: dict[int, asyncio.Future[frames.Encoded | frames.Decoded]] = {}
         self._ids = itertools.count(1)
         self._ready: asyncio.Future[frames.Ready] = asyncio.get_running_loop().create_future()
-        self._heard = time.monotonic()
+        self._owes_since: float | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.progress = frames.Progress(0, 0, 0.0)
         self.last_step: float | None = None
@@ -118,8 +118,12 @@ class Worker(asyncio.Protocol):
 
     @property
     def silent_seconds(self) -> float:
-        """How long the worker has owed a sign of progress; 0 when it owes none."""
-        return time.monotonic() - self._heard if self.outstanding else 0.0
+        """How long the worker has owed a sign of progress; 0 when it owes none.
+
+        A request that is cancelled takes nothing off: the step that frees it makes a frame too. So
+        a worker that hangs is found out though no caller waits as long as that takes.
+        """
+        return time.monotonic() - self._owes_since if self._owes_since is not None else 0.0
 
     def submit(
         self, prompt: str | tuple[int, ...], sampling: frames.Sampling, max_unread_bytes: int
@@ -192,10 +196,10 @@ class Worker(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the worker sent."""
-        self._heard = time.monotonic()
         for body in self._buffer.feed(data):
             for message in frames.decode_from_worker(body):
                 self._receive(message)
+        self._owes_since = time.monotonic() if self.outstanding else None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail all that the worker still owed."""
@@ -266,8 +270,8 @@ class Worker(asyncio.Protocol):
     def _next_id(self) -> int:
         if self.lost.done():
             raise WorkerLost(self._model)
-        if not self.outstanding:
-            self._heard = time.monotonic()  # an idle worker owed nothing until now
+        if self._owes_since is None:
+            self._owes_since = time.monotonic()
         return next(self._ids)
 
     def _send(self, message: frames.ToWorker) -> None:
