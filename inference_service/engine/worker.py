@@ -17,7 +17,6 @@ from inference_service import domain
 from inference_service.engine import frames
 from inference_service.engine.stream import EventStream
 from inference_service.errors import (
-    ChatTemplateError,
     ContextLengthExceeded,
     InvalidArgument,
     KvCacheExhausted,
@@ -285,13 +284,15 @@ class Worker(asyncio.Protocol):
             )
 
 
-_ERRORS: dict[str, type[ServiceError]] = {
-    error.reason: error for error in (ChatTemplateError, ContextLengthExceeded, KvCacheExhausted)
-}
-
-
 def _error(rejected: frames.Rejected, model: str) -> ServiceError:
-    if rejected.reason == InvalidArgument.reason:
-        field = str(rejected.metadata["field"])
-        return InvalidArgument(field, rejected.message.removeprefix(f"{field}: "))
-    return _ERRORS[rejected.reason](rejected.message, model=model, **rejected.metadata)
+    message, metadata = rejected.message, rejected.metadata
+    match rejected.reason:
+        case InvalidArgument.reason:
+            field = str(metadata["field"])
+            return InvalidArgument(field, message.removeprefix(f"{field}: "))
+        case ContextLengthExceeded.reason:
+            return ContextLengthExceeded(message, **metadata)
+        case KvCacheExhausted.reason:
+            return KvCacheExhausted(message, model=model, **metadata)
+        case unknown:
+            raise ValueError(f"a rejection for {unknown}")
