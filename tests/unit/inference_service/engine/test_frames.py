@@ -27,13 +27,12 @@ SETTINGS = st.builds(
 )
 SAMPLING = st.builds(
     frames.Sampling,
-    **{
-        name: FINITE
-        for name in (
-            *("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty"),
-            "repetition_penalty",
-        )
-    },
+    temperature=FINITE,
+    top_p=FINITE,
+    min_p=FINITE,
+    presence_penalty=FINITE,
+    frequency_penalty=FINITE,
+    repetition_penalty=FINITE,
     top_k=st.none() | COUNT,
     seed=COUNT,
     max_tokens=st.none() | COUNT,

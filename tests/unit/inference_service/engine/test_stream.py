@@ -39,21 +39,12 @@ def text(value: str, index: int = 0) -> TextDelta:
 
 
 async def test_reader_that_keeps_up_gets_each_event_at_once(recorded: Recorded) -> None:
-    seen: list[list[Event]] = []
-
-    async def read() -> None:
-        async for events in recorded.stream:
-            seen.append(events)  # noqa: PERF401  as they come
-
-    reader = asyncio.create_task(read())
     for event in (Started(3), text("a"), text("b"), END):
+        reader = asyncio.create_task(anext(recorded.stream))
+        await asyncio.sleep(0)  # it waits now
         recorded.push(event)
-        before = len(seen)
-        async with asyncio.timeout(5):
-            while len(seen) == before:
-                await asyncio.sleep(0)
-    await reader
-    assert seen == [[Started(3)], [text("a")], [text("b")], [END]]
+        assert await asyncio.wait_for(reader, 5) == [event]
+    assert await recorded.read_all() == []
 
 
 async def test_reader_that_is_behind_gets_all_since_its_last_read(recorded: Recorded) -> None:

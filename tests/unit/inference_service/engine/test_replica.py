@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_service.domain import ModelState
+from inference_service.engine import frames
+from inference_service.engine.replica import Replica, RestartPolicy
+from inference_service.errors import ModelNotReady, WorkerLost
+
+BIG = 1 << 20
+AnyCall = Callable[..., Any]
+
+
+@pytest.fixture
+async def make_replica(load: AnyCall) -> AsyncIterator[AnyCall]:
+    """Give a function that makes a replica and the list of its states; it is stopped at last."""
+    async with AsyncExitStack() as stack:
+
+        def make(
+            what: frames.Load | None = None, *, step_timeout_seconds: float = 30, **settings: object
+        ) -> tuple[Replica, list[ModelState]]:
+            states: list[ModelState] = []
+            replica = Replica(
+                "m",
+                0,
+                what or load(**settings),
+                start_timeout_seconds=60,
+                step_timeout_seconds=step_timeout_seconds,
+                on_change=lambda: states.append(replica.state),
+                policy=RestartPolicy(first_delay_seconds=0.05),
+            )
+            stack.push_async_callback(replica.stop)
+            return replica, states
+
+        yield make
+
+
+async def until(eventually: AnyCall, replica: Replica, state: ModelState) -> None:
+    await eventually(lambda: replica.state is state)
+
+
+async def test_states_from_start_to_stop(
+    make_replica: AnyCall, eventually: AnyCall, is_gone: AnyCall
+) -> None:
+    replica, states = make_replica()
+    with pytest.raises(ModelNotReady) as caught:
+        replica.worker()
+    assert caught.value.metadata == {"model": "m", "state": "unloaded"}
+    replica.start()
+    assert replica.state is ModelState.LOADING
+    with pytest.raises(ModelNotReady):
+        replica.worker()
+    await until(eventually, replica, ModelState.READY)
+    pid = replica.worker().pid
+    assert replica.status().pid == pid
+    await replica.stop()
+    assert states[:2] == [ModelState.LOADING, ModelState.READY]
+    assert states[-1] is ModelState.UNLOADED
+    assert ModelState.READY not in states[2:]
+    assert is_gone(pid)
+    assert replica.status().pid is None
+
+
+async def test_status_counts_what_the_worker_does(
+    make_replica: AnyCall, eventually: AnyCall, sampling: frames.Sampling, read: AnyCall
+) -> None:
+    replica, _ = make_replica()
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    assert replica.status().last_step_age_seconds is None
+    stream = replica.worker().submit("abc", sampling, BIG)
+    assert replica.status().outstanding_requests == 1
+    await read(stream)
+    status = replica.status()
+    assert (status.outstanding_requests, status.steps, status.generated_tokens) == (0, 4, 4)
+    assert status.last_step_age_seconds is not None
+    assert 0 <= status.last_step_age_seconds < 30
+    assert (status.restarts, status.state) == (0, ModelState.READY)
+
+
+@pytest.mark.parametrize("end", ["killed", "failed", "hung"])
+async def test_lost_worker_is_replaced(
+    make_replica: AnyCall,
+    eventually: AnyCall,
+    sampling: frames.Sampling,
+    read: AnyCall,
+    is_gone: AnyCall,
+    end: str,
+) -> None:
+    replica, states = make_replica(step_timeout_seconds=0.3 if end == "hung" else 30)
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    first = replica.worker()
+    running = first.submit("!fail" if end == "failed" else "!hang", sampling, BIG)
+    if end == "killed":
+        os.kill(first.pid, signal.SIGKILL)
+    with pytest.raises(WorkerLost):
+        await asyncio.wait_for(read(running), 10)
+    await until(eventually, replica, ModelState.LOADING)
+    with pytest.raises(ModelNotReady) as caught:
+        replica.worker()
+    assert caught.value.metadata["state"] == "loading"
+    await until(eventually, replica, ModelState.READY)
+    assert is_gone(first.pid)
+    assert replica.worker().pid != first.pid
+    assert replica.status().restarts == 1
+    assert states == [
+        *(ModelState.LOADING, ModelState.READY),
+        *(ModelState.LOADING, ModelState.READY),
+    ]
+    assert (await read(replica.worker().submit("again", sampling, BIG)))[0] == "again"
+
+
+async def test_hang_is_found_though_nobody_waits_for_it(
+    make_replica: AnyCall, eventually: AnyCall, sampling: frames.Sampling, read: AnyCall
+) -> None:
+    """Callers with deadlines shorter than the step timeout must not keep a hung worker alive."""
+    replica, _ = make_replica(step_timeout_seconds=0.5)
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    worker = replica.worker()
+    stream = worker.submit("!hang", sampling, BIG)
+    gave_up = 0
+    while not worker.lost.done():
+        try:
+            await asyncio.wait_for(read(stream), 0.1)
+        except TimeoutError:
+            stream.close()
+            gave_up += 1
+            stream = worker.submit("next", sampling, BIG)
+        except WorkerLost:
+            break
+        assert gave_up < 50
+    assert gave_up >= 3
+    await until(eventually, replica, ModelState.LOADING)
+    await until(eventually, replica, ModelState.READY)
+    assert replica.status().restarts == 1
+
+
+async def test_long_steps_are_no_hang_and_idleness_is_none(
+    make_replica: AnyCall, eventually: AnyCall, sampling: frames.Sampling, read: AnyCall
+) -> None:
+    replica, _ = make_replica(step_timeout_seconds=0.3, fake_step_seconds=0.1)
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    pid = replica.worker().pid
+    for _ in range(2):  # each answer takes longer than the step timeout, each step less
+        assert (await read(replica.worker().submit("abcd", sampling, BIG)))[0] == "abcd"
+        await asyncio.sleep(0.4)  # as long as would be a hang, were anything owed
+    assert replica.worker().pid == pid
+    assert replica.status().restarts == 0
+
+
+async def test_load_that_fails_is_not_tried_again(
+    make_replica: AnyCall, eventually: AnyCall, tmp_path: Path, new_children: AnyCall
+) -> None:
+    replica, states = make_replica(frames.Load(str(tmp_path), frames.ModelSettings(), 100))
+    replica.start()
+    await eventually(lambda: replica.state is ModelState.FAILED, 60)
+    assert states == [ModelState.LOADING, ModelState.FAILED]
+    assert new_children() == set()
+    with pytest.raises(ModelNotReady) as caught:
+        replica.worker()
+    assert caught.value.metadata["state"] == "failed"
+    assert "ould not find a model" in caught.value.metadata["cause"]
+    assert replica.status().restarts == 0
+
+
+async def test_stop_while_loading_leaves_no_process(
+    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall
+) -> None:
+    replica, states = make_replica()
+    replica.start()
+    await eventually(new_children)
+    assert replica.state is ModelState.LOADING
+    await replica.stop()
+    assert new_children() == set()
+    assert states[-1] is ModelState.UNLOADED
+    assert ModelState.READY not in states
+
+
+async def test_stop_at_once_and_twice(make_replica: AnyCall, new_children: AnyCall) -> None:
+    replica, states = make_replica()
+    await replica.stop()
+    replica.start()
+    await replica.stop()
+    await replica.stop()
+    assert new_children() == set()
+    assert states[-1] is ModelState.UNLOADED
+    assert ModelState.READY not in states
+
+
+async def test_stop_while_a_worker_is_replaced(
+    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall
+) -> None:
+    replica, _ = make_replica()
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    replica.worker().kill()
+    await until(eventually, replica, ModelState.LOADING)
+    await replica.stop()
+    assert new_children() == set()
+    assert replica.state is ModelState.UNLOADED
+
+
+async def test_stop_ends_a_worker_that_hangs(
+    make_replica: AnyCall,
+    eventually: AnyCall,
+    sampling: frames.Sampling,
+    monkeypatch: pytest.MonkeyPatch,
+    is_gone: AnyCall,
+) -> None:
+    monkeypatch.setattr("inference_service.engine.worker._END_SECONDS", 0.2)
+    replica, _ = make_replica()
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    worker = replica.worker()
+    stream = worker.submit("!hang", sampling, BIG)
+    await eventually(lambda: worker.silent_seconds > 0.2)  # long after a step would have ended
+    await replica.stop()
+    assert is_gone(worker.pid)
+    with pytest.raises(WorkerLost):
+        await anext(stream)
