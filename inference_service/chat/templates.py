@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from inference_service.domain import Message, Role
@@ -23,10 +22,12 @@ class ChatTemplate:
     Args:
         source: The Jinja source.
         special_tokens: What the template may name, such as `bos_token`, as text.
+        model: The model's name, for errors.
 
     """
 
-    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
+    def __init__(self, source: str, special_tokens: Mapping[str, str], model: str) -> None:
+        self._model = model
         self._source = source
         self._special_tokens = special_tokens
         self._has_developer = "developer" in source
@@ -52,9 +53,9 @@ class ChatTemplate:
                 add_generation_prompt=True,
                 **self._special_tokens,
             )
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except Exception as error:  # a template is code, and may raise whatever code may
             raise ChatTemplateError(
-                f"the model's chat template refused the messages: {error}"
+                f"the model's chat template refused the messages: {error}", model=self._model
             ) from error
         return str(prompts[0])
 

@@ -46,7 +46,7 @@ class LoadedModel:
         self._max_outstanding = folder.settings.max_num_seqs + config.max_waiting_requests
         self._outstanding = 0
         self._template = (
-            ChatTemplate(folder.chat_template, folder.special_tokens)
+            ChatTemplate(folder.chat_template, folder.special_tokens, folder.name)
             if folder.chat_template
             else None
         )
