@@ -127,15 +127,14 @@ async def test_hang_is_found_though_nobody_waits_for_it(
     replica.start()
     await until(eventually, replica, ModelState.READY)
     worker = replica.worker()
-    stream = worker.submit("!hang", sampling, BIG)
     gave_up = 0
     while not worker.lost.done():
+        stream = worker.submit("!hang", sampling, BIG)
         try:
             await asyncio.wait_for(read(stream), 0.1)
         except TimeoutError:
             stream.close()
             gave_up += 1
-            stream = worker.submit("next", sampling, BIG)
         except WorkerLost:
             break
         assert gave_up < 50
