@@ -105,7 +105,7 @@ def _read_settings(path: Path) -> ModelSettings:
         return ModelSettings()
     try:
         return msgspec.toml.decode(file.read_bytes(), type=ModelSettings)
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # msgspec's, or bytes that are not UTF-8
         raise InvalidModel(f"{SETTINGS_FILE}: {error}") from error
 
 
@@ -125,11 +125,15 @@ def _read_chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | N
     """Find the template where transformers and its exporters put it, newest place first."""
     file = path / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        try:
+            return file.read_text(encoding="utf-8")
+        except ValueError as error:
+            raise InvalidModel(f"{file.name}: {error}") from error
     for source in (_read_json(path / "chat_template.json"), tokenizer_config):
         template = source.get("chat_template")
         if isinstance(template, list):  # named templates
-            template = next((t["template"] for t in template if t.get("name") == "default"), None)
+            named = (entry for entry in template if isinstance(entry, dict))
+            template = next((t.get("template") for t in named if t.get("name") == "default"), None)
         if isinstance(template, str):
             return template
     return None
@@ -156,6 +160,8 @@ def _read_sampling(path: Path) -> SamplingDefaults:
         for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         if isinstance(config.get(name), int | float)
     }
-    if known.get("top_k") == 0:  # transformers' way to say all
-        del known["top_k"]
+    if "top_k" in known:
+        top_k = int(known.pop("top_k"))
+        if top_k > 0:  # 0 is transformers' way to say all, -1 that of others
+            known["top_k"] = top_k
     return SamplingDefaults(**known)
