@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from inference_service.engine.frames import ModelSettings
+from inference_service.models.repository import (
+    InvalidModel,
+    SamplingDefaults,
+    model_names,
+    read_model,
+)
+
+CONTEXT = {"max_position_embeddings": 2048}
+
+
+def write(folder: Path, **files: object) -> Path:
+    """Write a model's folder: by name, JSON or text; `__` in a name stands for the dot."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / name.replace("__", ".")).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder with the least that a model needs."""
+    return write(tmp_path / "small", openvino_model__xml="<net/>", config__json=CONTEXT)
+
+
+def test_least_of_a_model(model: Path) -> None:
+    os.utime(model / "openvino_model.xml", (0, 1_700_000_000))
+    folder = read_model(model)
+    assert (folder.name, folder.path) == ("small", model)
+    assert folder.created == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert folder.settings == ModelSettings()
+    assert folder.context_length == 2048
+    assert (folder.architecture, folder.chat_template) == (None, None)
+    assert folder.special_tokens == {}
+    assert folder.sampling == SamplingDefaults()
+
+
+def test_every_field_comes_from_its_file(model: Path) -> None:
+    write(
+        model,
+        model__toml='device = "GPU"\nreproducible = true\nkv_cache_gib = 2\nmax_num_seqs = 3',
+        config__json=CONTEXT | {"model_type": "llama"},
+        generation_config__json={
+            "do_sample": True,
+            "temperature": 0.0,
+            "top_p": 0.9,
+            "top_k": 40,
+            "min_p": 0.05,
+            "repetition_penalty": 1.1,
+        },
+        tokenizer_config__json={
+            "chat_template": "T",
+            "bos_token": "<s>",
+            "eos_token": {"content": "</s>", "lstrip": False},
+            "pad_token": None,
+        },
+    )
+    folder = read_model(model)
+    assert folder.settings == ModelSettings(
+        device="GPU", reproducible=True, kv_cache_gib=2, max_num_seqs=3
+    )
+    assert folder.architecture == "llama"
+    assert folder.chat_template == "T"
+    assert folder.special_tokens == {"bos_token": "<s>", "eos_token": "</s>"}
+    assert folder.sampling == SamplingDefaults(0.0, 0.9, 40, 0.05, 1.1)
+
+
+def test_settings_override_the_context_length(model: Path) -> None:
+    write(model, model__toml="context_length = 512")
+    assert read_model(model).context_length == 512
+
+
+def test_fake_model_needs_its_settings_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "fake", model__toml='engine = "fake"\ncontext_length = 9')
+    assert read_model(folder).context_length == 9
+
+
+def test_chat_template_is_taken_from_the_newest_place(model: Path) -> None:
+    assert read_model(model).chat_template is None
+    named = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "named"}]
+    write(model, tokenizer_config__json={"chat_template": named})
+    assert read_model(model).chat_template == "named"
+    write(model, chat_template__json={"chat_template": "of its own"})
+    assert read_model(model).chat_template == "of its own"
+    write(model, chat_template__jinja="newest é")
+    assert read_model(model).chat_template == "newest é"
+
+
+@pytest.mark.parametrize(
+    "template", [[], [{"name": "rag", "template": "x"}], [{"name": "default"}], ["default"], 5]
+)
+def test_chat_template_of_no_known_form_is_none(model: Path, template: object) -> None:
+    write(model, tokenizer_config__json={"chat_template": template})
+    assert read_model(model).chat_template is None
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, SamplingDefaults()),
+        ({"do_sample": False, "temperature": 0.7, "top_k": 5}, SamplingDefaults()),
+        (
+            {"do_sample": False, "repetition_penalty": 1.2},
+            SamplingDefaults(repetition_penalty=1.2),
+        ),
+        ({"temperature": 0.7}, SamplingDefaults(temperature=0.7)),
+        ({"top_k": 0}, SamplingDefaults()),
+        ({"top_k": -1}, SamplingDefaults()),
+        ({"top_k": 50.0}, SamplingDefaults(top_k=50)),
+        ({"temperature": None, "top_p": "0.9"}, SamplingDefaults()),
+        ({"do_sample": True, "temperature": 0}, SamplingDefaults(temperature=0)),
+    ],
+)
+def test_sampling_defaults(
+    model: Path, config: dict[str, object], expected: SamplingDefaults
+) -> None:
+    write(model, generation_config__json=config)
+    sampling = read_model(model).sampling
+    assert sampling == expected
+    assert isinstance(sampling.top_k, int | None)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"config__json": "{"}, "config.json"),
+        ({"config__json": "[1]"}, "config.json: not an object"),
+        ({"config__json": {}}, "set context_length in model.toml"),
+        ({"config__json": {"max_position_embeddings": 0}}, "max_position_embeddings"),
+        ({"config__json": {"max_position_embeddings": "9"}}, "max_position_embeddings"),
+        ({"generation_config__json": "no"}, "generation_config.json"),
+        ({"tokenizer_config__json": "no"}, "tokenizer_config.json"),
+        ({"chat_template__json": "no"}, "chat_template.json"),
+        ({"model__toml": "device = "}, "model.toml"),
+        ({"model__toml": "no_such_setting = 1"}, "model.toml: .*no_such_setting"),
+        ({"model__toml": "max_num_seqs = 0"}, "model.toml: .*max_num_seqs"),
+        ({"model__toml": 'reproducible = "yes"'}, "model.toml: .*reproducible"),
+    ],
+)
+def test_file_that_cannot_be_used_is_named(model: Path, files: dict[str, object], why: str) -> None:
+    write(model, **files)
+    with pytest.raises(InvalidModel, match=why):
+        read_model(model)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("model.toml", "config.json", "generation_config.json", "tokenizer_config.json"),
+        *("chat_template.json", "chat_template.jinja"),
+    ],
+)
+def test_file_that_is_not_text_is_named(model: Path, name: str) -> None:
+    (model / name).write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InvalidModel, match=name):
+        read_model(model)
+
+
+def test_folder_without_a_model_is_invalid(tmp_path: Path) -> None:
+    write(tmp_path / "empty")
+    for name in ("empty", "missing"):
+        with pytest.raises(InvalidModel, match=r"no openvino_model\.xml"):
+            read_model(tmp_path / name)
+
+
+def test_names_are_those_of_folders_that_are_not_hidden(tmp_path: Path) -> None:
+    for name in ("b", "a", ".staging-x"):
+        write(tmp_path / name)
+    (tmp_path / "file").write_text("")
+    assert model_names(tmp_path) == ["a", "b"]
