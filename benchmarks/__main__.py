@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.engine import EngineProcess
 from benchmarks.load import Load, over_http, prompts
+from benchmarks.responsiveness import percentile_99, probe_under_load
 from benchmarks.server import LocalServer, local_server
 
 
@@ -46,6 +47,7 @@ def main() -> int:
             local_server(state, options.model, [options.model]) as server,
         ):
             rows = [_measure(engine, server, options, number) for number in streams]
+            others = {**_probes(server, options), **_batching(server, options)}
     report = {
         "model": options.model,
         "tokens": options.tokens,
@@ -54,6 +56,7 @@ def main() -> int:
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "rows": rows,
+        **others,
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -104,6 +107,38 @@ def _measure(
         flush=True,
     )
     return row
+
+
+def _probes(server: LocalServer, options: argparse.Namespace) -> dict[str, float]:
+    _, probes = probe_under_load(server, options.model, 32, options.tokens)
+    figures = {
+        "health_http_p99_seconds": percentile_99(probes.http),
+        "health_grpc_p99_seconds": percentile_99(probes.grpc),
+    }
+    print(
+        f"while 32 streams ran: GET /v1/health p99 {1000 * figures['health_http_p99_seconds']:.1f} "
+        f"ms of {len(probes.http)}, grpc.health.v1 Check p99 "
+        f"{1000 * figures['health_grpc_p99_seconds']:.1f} ms of {len(probes.grpc)}",
+        flush=True,
+    )
+    return figures
+
+
+def _batching(server: LocalServer, options: argparse.Namespace) -> dict[str, float]:
+    tokens = min(options.tokens, 48)
+
+    def run(texts: list[str]) -> float:
+        key, context = server.api_key, server.ssl_context()
+        return over_http(server.base_url, key, context, options.model, texts, tokens).seconds
+
+    together = run(prompts(32, "together"))
+    alone = sum(run([text]) for text in prompts(32, "alone"))
+    print(
+        f"32 requests of {tokens} tokens: {together:.1f} s together, {alone:.1f} s one after "
+        f"another, ratio {alone / together:.1f}",
+        flush=True,
+    )
+    return {"together_seconds": together, "one_after_another_seconds": alone}
 
 
 if __name__ == "__main__":

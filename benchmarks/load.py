@@ -70,12 +70,13 @@ def over_http(
         ValueError: A stream ended without its usage.
 
     """
-    return uvloop.run(_complete_all(base_url, api_key, context, model, texts, tokens))
+    return uvloop.run(complete_all(base_url, api_key, context, model, texts, tokens))
 
 
-async def _complete_all(
+async def complete_all(
     base_url: str, api_key: str, context: ssl.SSLContext, model: str, texts: list[str], tokens: int
 ) -> Load:
+    """Do what `over_http` does, in a running event loop."""
     url = f"{base_url}/chat/completions"
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=0),

@@ -84,6 +84,7 @@ class Replica:
     async def stop(self) -> None:
         """End the worker and wait until its process is gone."""
         if self._task:
+            self._set(ModelState.DRAINING)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task

@@ -28,7 +28,8 @@ def plugin_properties(settings: frames.ModelSettings) -> dict[str, Any]:
 
     Inference threads that are pinned to cores fight the server's other processes for them, so they
     are not. Reproducible models get arithmetic that doesn't depend on the batch: activations that
-    are not quantized in groups, and a key-value cache in floating point.
+    are not quantized in groups, a key-value cache in floating point, and no bfloat16, which the
+    CPU plugin takes by itself where the processor has it.
     """
     properties: dict[str, Any] = {}
     if settings.device == "CPU":
@@ -36,6 +37,7 @@ def plugin_properties(settings: frames.ModelSettings) -> dict[str, Any]:
     if settings.reproducible:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         properties["KV_CACHE_PRECISION"] = "f16"
+        properties["INFERENCE_PRECISION_HINT"] = "f32"
     return properties
 
 
