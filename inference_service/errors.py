@@ -12,9 +12,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_MESSAGE_BYTES = 1000
+_METADATA_BYTES = 500
+
 
 class ServiceError(Exception):
     """A failure with a meaning for the caller.
+
+    Long texts are cut: they travel as HTTP/2 trailers, of which peers take no more than 8 KiB.
 
     Attributes:
         reason: The name of a value of `ErrorReason` in errors.proto, without its prefix.
@@ -25,8 +30,12 @@ class ServiceError(Exception):
     reason: ClassVar[str] = "INTERNAL"
 
     def __init__(self, message: str, **metadata: str | int | None) -> None:
-        super().__init__(message)
-        self.metadata = {key: str(value) for key, value in metadata.items() if value is not None}
+        super().__init__(_cut(message, _MESSAGE_BYTES))
+        self.metadata = {
+            key: _cut(str(value), _METADATA_BYTES)
+            for key, value in metadata.items()
+            if value is not None
+        }
 
 
 class InvalidArgument(ServiceError):
@@ -136,3 +145,10 @@ class ClientNotAllowed(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the client certificate's names are not allowed here")
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= limit_bytes:
+        return text
+    return encoded[:limit_bytes].decode(errors="ignore") + "…"
