@@ -23,7 +23,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
-_QUIET = ("/grpc.health.v1.", "/grpc.reflection.")  # served while draining; logged at debug
+# Served while draining, as they tell of it; logged at debug, as they are polled.
+_QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/openvino_server.v1.HealthService/")
 
 _log = structlog.get_logger(__name__)
 
