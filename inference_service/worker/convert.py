@@ -139,6 +139,31 @@ def write_ir(gguf: Path) -> None:
     )
 
 
+def uncut_tokenizer(folder: Path) -> None:
+    """Let the tokenizer give all tokens of a text.
+
+    The engine's GGUF tokenizers silently keep the last 8,192 tokens, so that a prompt that is too
+    long could not be told from one that fits.
+    """
+    import numpy as np
+    import openvino as ov
+    import openvino_tokenizers  # noqa: F401  teaches OpenVINO the tokenizers' operations
+    from openvino import opset13
+
+    tokenizer = ov.Core().read_model(folder / "openvino_tokenizer.xml")
+    no_limit = opset13.constant(np.int32(np.iinfo(np.int32).max))
+    for operation in tokenizer.get_ops():
+        if operation.get_type_name() != "Minimum":
+            continue
+        for port in operation.inputs():
+            if port.get_source_output().get_node().get_type_name() == "Constant":
+                port.replace_source_output(no_limit.output(0))
+    # The constants are mapped from the old file until the new one is whole.
+    ov.save_model(tokenizer, folder / "uncut.xml", compress_to_fp16=False)
+    for suffix in ("xml", "bin"):
+        (folder / f"uncut.{suffix}").replace(folder / f"openvino_tokenizer.{suffix}")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Convert one file; the last line of the errors is for the user.
 
@@ -153,6 +178,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{refused}\n")
         return REFUSED_EXIT_CODE
     write_ir(gguf)
+    uncut_tokenizer(gguf.parent)
     metadata.write(gguf.parent)
     return 0
 

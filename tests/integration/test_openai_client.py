@@ -181,6 +181,14 @@ def test_errors_are_openai_s(client, change, error, code) -> None:
         client.with_options(max_retries=0).chat.completions.create(**ask, stream=True)
 
 
+def test_a_prompt_too_long_is_counted_whole(client) -> None:
+    """GGUF tokenizers of the engine cut texts at 8,192 tokens unless they are mended."""
+    with pytest.raises(openai.BadRequestError, match=r"the prompt has 20[0-9]{3}"):
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "word " * 20_000}]
+        )
+
+
 def test_a_wrong_key_is_refused(client) -> None:
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="ovs_wrong").models.list()
