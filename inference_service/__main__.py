@@ -13,14 +13,18 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 import asyncio
 import signal
 import sys
+import tomllib
+from collections.abc import Iterable
 
 import structlog
 import uvloop
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from inference_service.config import ENV_PREFIX, ServiceConfig, load_config
 from inference_service.server import PortInUse, Server
 from inference_service.telemetry.logging import configure_logging
+from inference_service.tls import TlsProblem, server_credentials
 
 
 def main() -> int:
@@ -32,13 +36,13 @@ def main() -> int:
     """
     try:
         config, _ = load_config(sys.argv[1:])
+        server_credentials(config)
     except ValidationError as error:
-        sys.stderr.write("The configuration can't be used:\n")
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"])
-            variable = f" ({ENV_PREFIX}{name.upper()})" if name else ""
-            sys.stderr.write(f"  {name}{variable}: {problem['msg']}\n")
-        return 2
+        return _refuse(_problem(found["loc"], found["msg"]) for found in error.errors())
+    except TlsProblem as error:
+        return _refuse(error.problems)
+    except (SettingsError, tomllib.TOMLDecodeError) as error:
+        return _refuse([str(error)])
     configure_logging(config.log_level, config.log_format)
     return uvloop.run(_serve(config))
 
@@ -64,6 +68,17 @@ async def _serve(config: ServiceConfig) -> int:
     finally:
         await server.stop()
     return 0
+
+
+def _refuse(problems: Iterable[str]) -> int:
+    lines = "".join(f"  {problem}\n" for problem in problems)
+    sys.stderr.write(f"The configuration can't be used:\n{lines}")
+    return 2
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(part) for part in place)
+    return f"{name} ({ENV_PREFIX}{name.upper()}): {message}"
 
 
 if __name__ == "__main__":

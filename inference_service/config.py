@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, FilePath, model_validator
+from pydantic import BeforeValidator, DirectoryPath, Field, FilePath
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -52,7 +52,9 @@ class ServiceConfig(BaseSettings):
         description="DNS or URI names in client certificates that may call; `*` for any that the "
         "CA has signed.",
     )
-    models_dir: Path = Field(Path("var/models"), description="Folder with one folder a model.")
+    models_dir: DirectoryPath = Field(
+        Path("var/models"), validate_default=True, description="Folder with one folder a model."
+    )
     load_models: Names = Field(
         ("*",), description="Models to load at the start; `*` for all in the folder."
     )
@@ -81,12 +83,6 @@ class ServiceConfig(BaseSettings):
         "json", description="JSON lines, or aligned text for people."
     )
 
-    @model_validator(mode="after")
-    def _models_dir_is_a_folder(self) -> ServiceConfig:
-        if not self.models_dir.is_dir():
-            raise ValueError(f"models_dir: {self.models_dir} is not a folder")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -112,6 +108,7 @@ def load_config(arguments: Sequence[str]) -> tuple[ServiceConfig, dict[str, str]
 
     Raises:
         pydantic.ValidationError: Values are missing or wrong; it lists all of them.
+        tomllib.TOMLDecodeError: The TOML file can't be read as TOML.
 
     """
     parser = argparse.ArgumentParser(add_help=False)
@@ -124,7 +121,7 @@ def load_config(arguments: Sequence[str]) -> tuple[ServiceConfig, dict[str, str]
     Configured.__name__ = ServiceConfig.__name__
     Configured.__doc__ = ServiceConfig.__doc__
     if known.config and not known.config.is_file():
-        raise SystemExit(f"--config: no file {known.config}")
+        parser.error(f"--config: no file {known.config}")
     config = Configured(_cli_parse_args=list(flags))  # type: ignore[call-arg]
     layers = {
         "file": TomlConfigSettingsSource(Configured)(),
