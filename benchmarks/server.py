@@ -25,12 +25,14 @@ class LocalServer:
         process: The launcher.
         state_dir: Where its files are.
         env: What `client.env` exports.
+        greeting: What the launcher printed up to and including what to type next.
 
     """
 
     process: subprocess.Popen[str]
     state_dir: Path
     env: Mapping[str, str]
+    greeting: str
 
     @property
     def base_url(self) -> str:
@@ -78,11 +80,12 @@ def local_server(state_dir: Path, model: str, load_models: Sequence[str]) -> Ite
         said = []
         for line in process.stdout:
             said.append(line)
-            if "answers on https://" in line:
+            if line.startswith("Logs are in"):
                 break
         else:
             raise RuntimeError(f"the server did not start:\n{''.join(said)}{log.read_text()}")
-        yield LocalServer(process, state_dir, read_client_env(state_dir / "client.env"))
+        env = read_client_env(state_dir / "client.env")
+        yield LocalServer(process, state_dir, env, "".join(said))
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
