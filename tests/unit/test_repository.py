@@ -8,10 +8,12 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 from openvino_server.v1 import errors_pb2
 from openvino_server_cli.up import DEFAULT_MODEL, DEFAULT_SOURCE
 
+from inference_service.engine.frames import ModelSettings
 from inference_service.rpc.status import STATUS_CODES
 from rest_gateway.openai.errors import REASONS
 
@@ -191,3 +193,13 @@ def test_process_loads_only_its_own(module: str, absent: set[str]) -> None:
         cwd=ROOT,
     ).stdout.split()
     assert absent & {name.partition(".")[0] for name in loaded} == set()
+
+
+def test_models_page_has_every_setting() -> None:
+    """Each key of `model.toml`, with its default."""
+    page = (ROOT / "docs" / "models.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    for field in msgspec.structs.fields(ModelSettings):
+        assert field.name in rows, field.name
+        if field.default is not None:
+            assert rows[field.name] == f"`{msgspec.json.encode(field.default).decode()}`"
