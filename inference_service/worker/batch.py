@@ -161,7 +161,8 @@ class Batch:
             token_ids = request.prompt
             wrong = next((i for i in token_ids if i >= self._pipeline.vocabulary_size), None)
             if wrong is not None:
-                return invalid(request.request_id, "token_ids", f"{wrong} is not in the vocabulary")
+                problem = f"{wrong} is not in the vocabulary"
+                return invalid(request.request_id, "token_ids.ids", problem)
         if not token_ids:
             return invalid(request.request_id, "prompt", "has no tokens")
         sampling = request.sampling

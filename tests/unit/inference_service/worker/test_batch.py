@@ -126,7 +126,7 @@ def test_without_max_tokens_the_context_is_filled(batch: Batch, sampling: frames
 
 
 @pytest.mark.parametrize(
-    ("prompt", "field"), [("", "prompt"), ((), "prompt"), ((1, 257), "token_ids")]
+    ("prompt", "field"), [("", "prompt"), ((), "prompt"), ((1, 257), "token_ids.ids")]
 )
 def test_prompt_that_cannot_be_used_is_rejected(
     batch: Batch, sampling: frames.Sampling, prompt: str | tuple[int, ...], field: str
