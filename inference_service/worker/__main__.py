@@ -27,7 +27,11 @@ def main() -> int:
     """Load the model that the first message names, then serve until the service hangs up."""
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then hangs up
-    connection = Connection(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as service:
+        return _run(Connection(service))
+
+
+def _run(connection: Connection) -> int:
     inbox = connection.receive(block=True)
     while inbox == []:
         inbox = connection.receive(block=True)
