@@ -28,6 +28,7 @@ from inference_service.config import ServiceConfig
 from inference_service.server import Server
 
 TIMEOUT_SECONDS = 20
+Refusal = tuple[grpc.StatusCode, str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,20 @@ class Client:
         status = await self.health.GetStatus(health_pb2.GetStatusRequest(), timeout=TIMEOUT_SECONDS)
         return next(replica for replica in status.replicas if replica.model == model)
 
+    async def replica_when(
+        self, condition: Callable[[health_pb2.ReplicaStatus], object], model: str = "echo"
+    ) -> health_pb2.ReplicaStatus:
+        """Wait until the state of a model's worker is as wanted; return it."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not condition(replica := await self.replica(model)):  # noqa: ASYNC110 - remote
+                await asyncio.sleep(0.01)
+        return replica
+
     async def at_rest(self, model: str = "echo") -> health_pb2.ReplicaStatus:
         """Wait until a model's worker has nothing to do; return its state."""
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            while True:
-                replica = await self.replica(model)
-                if not replica.outstanding_requests and not replica.kv_cache_usage:
-                    return replica
+        return await self.replica_when(
+            lambda replica: not replica.outstanding_requests and not replica.kv_cache_usage, model
+        )
 
 
 @pytest.fixture(scope="session")
@@ -214,21 +222,33 @@ def client(service: Service) -> Client:
 
 
 @pytest.fixture(scope="session")
-def refusal() -> Callable[..., Awaitable[tuple[grpc.StatusCode, str, dict[str, str]]]]:
-    """Give a function that awaits a failing call: its status code, reason and metadata."""
+def reason_of() -> Callable[[grpc.aio.AioRpcError], Refusal]:
+    """Give a function that decodes an error: its status code, reason and metadata."""
 
-    async def await_refusal(call: Any) -> tuple[grpc.StatusCode, str, dict[str, str]]:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await (_read(call) if hasattr(call, "__aiter__") else call)
-        status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
-        assert status is not None, caught.value
+    def decode(error: grpc.aio.AioRpcError) -> Refusal:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        assert status is not None, error
         info = error_details_pb2.ErrorInfo()
         assert status.details[0].Unpack(info)
         assert info.domain == "openvino-server"
-        return caught.value.code(), info.reason, dict(info.metadata)
+        return error.code(), info.reason, dict(info.metadata)
 
-    async def _read(call: Any) -> None:
+    return decode
+
+
+@pytest.fixture(scope="session")
+def refusal(
+    reason_of: Callable[[grpc.aio.AioRpcError], Refusal],
+) -> Callable[[Any], Awaitable[Refusal]]:
+    """Give a function that awaits a failing call, and decodes its error."""
+
+    async def read(call: Any) -> None:
         async for _ in call:
             pass
+
+    async def await_refusal(call: Any) -> Refusal:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await (read(call) if hasattr(call, "__aiter__") else call)
+        return reason_of(caught.value)
 
     return await_refusal
