@@ -33,7 +33,8 @@ class FakeGeneration:
 
     def step(self) -> None:
         """Generate one token."""
-        place = self._made % len(self.answer) if self._ignore_eos else self._made
+        again = self._ignore_eos and self.answer
+        place = self._made % len(self.answer) if again else self._made
         token = self.answer[place] if place < len(self.answer) else END_OF_SEQUENCE
         self._made += 1
         reason = None

@@ -82,6 +82,12 @@ def test_token_ids_are_taken_as_they_are(batch: Batch, sampling: frames.Sampling
     assert text_of(messages) == "ok"
 
 
+def test_prompt_without_text_has_no_answer(batch: Batch, sampling: frames.Sampling) -> None:
+    for ignore_eos in (False, True):
+        request = frames.Submit(1, (256,), replace(sampling, ignore_eos=ignore_eos))
+        assert run(batch, request)[1:] == [frames.Finished(1, 0, "stop", 1, 1, None)]
+
+
 def test_end_of_sequence_is_counted(batch: Batch, sampling: frames.Sampling) -> None:
     assert run(batch, frames.Submit(1, "abc", sampling))[-1].completion_tokens == 4
     assert batch.generated_tokens == 4
