@@ -54,3 +54,28 @@ def eventually() -> Callable[..., object]:
             await asyncio.sleep(0.005)
 
     return wait
+
+
+class Gate:
+    """Where every Python process started in the test waits, while it is shut."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def open(self) -> None:
+        self._file.touch()
+
+    def shut(self) -> None:
+        self._file.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """A gate, shut at first, before all that workers do."""
+    file, site = tmp_path / "gate", tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(file)!r}):\n    time.sleep(0.01)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return Gate(file)

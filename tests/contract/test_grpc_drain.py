@@ -85,6 +85,7 @@ async def test_health_watch_does_not_hold_the_drain_up(start_service: AnyCall) -
     await asyncio.wait_for(stop, 10)
 
 
+@pytest.mark.usefixtures("gate")
 async def test_stop_while_loading(start_service: AnyCall, gone: AnyCall) -> None:
     service = await start_service(wait_ready=False)
     await asyncio.wait_for(service.server.stop(), 10)

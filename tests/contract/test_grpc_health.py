@@ -56,14 +56,22 @@ async def test_unknown_name(client: Any) -> None:
     watched.cancel()
 
 
-async def test_nothing_serves_until_every_model_is_ready(start_service: AnyCall) -> None:
+async def test_nothing_serves_until_every_model_is_ready(
+    start_service: AnyCall, refusal: AnyCall, gate: Any
+) -> None:
     service = await start_service({"a": {}, "b": {}}, wait_ready=False)
-    assert await check(service.client) == NOT_SERVING
-    watches = [Watched(service.client, name) for name in ("", "a", "b")]
+    client = service.client
+    watches = [Watched(client, name) for name in ("", "a", "b")]
+    assert [await watched.next() for watched in watches] == [NOT_SERVING] * 3
+    assert await check(client) == NOT_SERVING
+    assert not (await client.health.GetStatus(health_pb2.GetStatusRequest())).serving
+    _, reason, metadata = await refusal(client.generate("x", "a"))
+    assert (reason, metadata) == ("MODEL_NOT_READY", {"model": "a", "state": "loading"})
+    gate.open()
+    assert [await watched.next() for watched in watches] == [SERVING] * 3
+    assert await check(client) == SERVING
     for watched in watches:
-        await watched.until(SERVING)
         watched.cancel()
-    assert await check(service.client) == SERVING
 
 
 async def test_model_that_failed_keeps_the_server_from_serving(
@@ -88,13 +96,15 @@ async def test_server_without_models_does_not_serve(start_service: AnyCall) -> N
 
 @pytest.mark.parametrize("end", ["killed", "failed", "hung"])
 async def test_health_follows_a_lost_worker_and_its_replacement(
-    start_service: AnyCall, refusal: AnyCall, end: str
+    start_service: AnyCall, refusal: AnyCall, gate: Any, end: str
 ) -> None:
+    gate.open()
     service = await start_service({"a": {}, "b": {}}, worker_step_timeout_seconds=0.5)
     client = service.client
     pid = (await client.replica("a")).pid
     watches = [Watched(client, name) for name in ("", "a", "b")]
     assert [await watched.next() for watched in watches] == [SERVING] * 3
+    gate.shut()
     running = client.generate({"failed": "!fail"}.get(end, "!hang"), "a")
     if end == "killed":
         await client.replica_when(lambda replica: replica.outstanding_requests, "a")
@@ -109,6 +119,7 @@ async def test_health_follows_a_lost_worker_and_its_replacement(
     assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "MODEL_NOT_READY")
     assert metadata == {"model": "a", "state": "loading"}
     assert (await client.answer("meanwhile", "b")).text == "meanwhile"
+    gate.open()
     assert [await watched.next() for watched in watches[:2]] == [SERVING] * 2
     for watched in watches:
         watched.cancel()
