@@ -83,7 +83,7 @@ def main() -> None:
         str(folder.path), scheduler, settings.device, plugin_properties(settings)
     )
     tokenizer = pipeline.get_tokenizer()
-    template = ChatTemplate(folder.chat_template or "", folder.special_tokens)
+    template = ChatTemplate(folder.chat_template or "", folder.special_tokens, folder.name)
     defaults = pipeline.get_config()
     print("{}", flush=True)
     number = 0
