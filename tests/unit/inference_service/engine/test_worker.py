@@ -32,7 +32,7 @@ from inference_service.engine import frames
 from inference_service.worker.loop import Connection
 connection = Connection(socket.socket(fileno=int(sys.argv[1])))
 connection.receive(block=True)
-connection.send([frames.Ready(0.0)])
+connection.send([frames.Ready(*(0 for _ in frames.Ready.__struct_fields__))])
 (request,) = connection.receive(block=True)
 connection.send([frames.Rejected(request.request_id, *{rejection!r})])
 connection.receive(block=True)
