@@ -15,6 +15,7 @@ import os
 import secrets
 import tempfile
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from rest_gateway.auth.key_format import is_well_formed, new_key
 
 _VERSION = 1
 _RELOAD_SECONDS = 1.0
+_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+MAX_NAME = 128
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +73,8 @@ class _Contents:
 class KeyStore:
     """The keys in a file, which several processes may read and change at once.
 
-    Changes made by others are seen within a second. A file that can't be read any more leaves the
-    keys as they were last known, and an error in the log.
+    Changes made by others are seen within a second. A file that is gone holds no keys. One that
+    can't be read any more leaves the keys as they were last known. Both are an error in the log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,13 +106,18 @@ class KeyStore:
             The record, and the key itself, which can't be had again.
 
         Raises:
-            ValueError: The name is empty.
+            ValueError: The name is empty, longer than 128 characters, or has control characters.
             KeysFileError: The file can't be read.
             OSError: The file can't be written.
 
         """
         if not name.strip():
             raise ValueError("a key needs a name")
+        if len(name) > MAX_NAME:
+            raise ValueError(f"a key's name has at most {MAX_NAME} characters")
+        # Cc, controls, and what may turn or break a line of a terminal or a log: Cf, Zl, Zp.
+        if any(unicodedata.category(character) in _CONTROLS for character in name):
+            raise ValueError("a key's name must not have control characters")
         key = new_key()
         with self._changed() as contents:
             record = KeyRecord(
@@ -171,13 +179,14 @@ class KeyStore:
         if signature == self._signature:
             return
         self._signature = signature
-        if signature is None:
-            log.error("keys_not_reloaded", problem=f"{self._path} is gone")
-            return
         try:
-            self._use(_read(self._path))
-        except KeysFileError:
-            log.exception("keys_not_reloaded")
+            contents = _read(self._path)
+        except KeysFileError as error:
+            log.error("keys_not_reloaded", problem=str(error))  # noqa: TRY400 - no traceback
+            return
+        if contents is None:
+            log.error("keys_file_gone", keys_file=str(self._path), effect="all are refused")
+        self._use(contents)
 
     def _use(self, contents: _Contents | None) -> None:
         self._contents = contents
@@ -234,6 +243,8 @@ def _signature(path: Path) -> tuple[int, ...] | None:
         stat = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return (error.errno or 0,)  # reading it will say what is wrong
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 

@@ -103,7 +103,9 @@ def test_unknown_key_is_not_revoked(path: Path) -> None:
         KeyStore.open(path).revoke("key_0")
 
 
-@pytest.mark.parametrize("name", ["", "  "])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a\nb", "\x1b[2J", "a\x00", "\x85", "a\u2028b", "\u202ea", "x" * 129]
+)
 def test_key_needs_a_name(path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         KeyStore.open(path).create(name)
@@ -127,16 +129,35 @@ def test_changes_of_others_are_seen_within_a_second(path: Path, clock: Any) -> N
     assert gateway.verify(key) is None
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"version": 2}', '{"version": 1}'])
-def test_bad_file_leaves_the_keys_as_they_were(path: Path, clock: Any, content: str | None) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}'])
+def test_bad_file_leaves_the_keys_as_they_were(path: Path, clock: Any, content: str) -> None:
     store = KeyStore.open(path)
     _, key = store.create("laptop")
-    path.unlink() if content is None else path.write_text(content)
+    path.write_text(content)
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
             clock.now += 1
             assert store.verify(key) is not None
-    assert [line["event"] for line in lines] == ["keys_not_reloaded"]
+    [line] = lines
+    assert (line["event"], line["log_level"]) == ("keys_not_reloaded", "error")
+    assert str(path) in line["problem"]
+    assert "exc_info" not in line
+
+
+def test_keys_of_a_file_that_is_gone_are_refused(path: Path, clock: Any) -> None:
+    store = KeyStore.open(path)
+    _, key = store.create("laptop")
+    content = path.read_text()
+    path.unlink()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            clock.now += 1
+            assert store.verify(key) is None
+    assert store.list() == []
+    assert [(line["event"], line["log_level"]) for line in lines] == [("keys_file_gone", "error")]
+    path.write_text(content)
+    clock.now += 1
+    assert store.verify(key) is not None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}'])
@@ -176,3 +197,8 @@ def test_failed_write_leaves_nothing_behind(path: Path, monkeypatch: pytest.Monk
         store.create("desktop")
     assert path.read_text() == before
     assert sorted(file.name for file in path.parent.iterdir()) == ["keys.json", "keys.json.lock"]
+
+
+@pytest.mark.parametrize("name", ["x" * 128, "Zoë's laptop", "\U0001f642"])
+def test_names_may_be_any_text(path: Path, name: str) -> None:
+    assert KeyStore.open(path).create(name)[0].name == name
