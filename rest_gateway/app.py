@@ -16,6 +16,7 @@ from rest_gateway.middleware.body_size import BodySizeMiddleware
 from rest_gateway.middleware.failures import FailuresMiddleware
 from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.shown import shorten
 from rest_gateway.routes.chat import ChatLimits, chat_router
 from rest_gateway.routes.health import health_router
 from rest_gateway.routes.models import models_router
@@ -60,14 +61,12 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
 async def _raise_api_error(request: Request, error: Exception) -> NoReturn:
     """Say what the router says (no such route, no such method) as an error object."""
     assert isinstance(error, HTTPException)
-    url = f"{request.method} {request.url.path}"
+    path = shorten(request.url.path)
+    method = shorten(request.method)
     if error.status_code == 404:
-        message, code = f"Invalid URL ({url})", "unknown_url"
+        message, code = f"Invalid URL ({method} {path})", "unknown_url"
     elif error.status_code == 405:
-        message, code = (
-            f"Not allowed to {request.method} on {request.url.path}",
-            ("method_not_supported"),
-        )
+        message, code = f"Not allowed to {method} on {path}", "method_not_supported"
     else:
         message, code = error.detail, "invalid_request"
     raise ApiError(error.status_code, message, code=code, headers=error.headers, reason=code)

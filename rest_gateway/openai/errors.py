@@ -5,12 +5,12 @@ Source of the shape: https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import grpc
 import msgspec
+
+from rest_gateway.openai.shown import quoted
 
 _INVALID = "invalid_request_error"
 _PERMISSION = "permission_error"
@@ -149,57 +149,6 @@ STATUSES: Mapping[str, Row] = {
         401, _INVALID, "unauthenticated", message="The inference service refused the identity."
     ),
 }
-# What gRPC says of a handshake that failed, at either end.
-_TLS_FAILURE = re.compile(r"handshake failed|verification check failed|_ALERT_", re.IGNORECASE)
-_TLS_UNTRUSTED = Row(
-    503,
-    _SERVER,
-    "service_untrusted",
-    None,
-    5,
-    message="The gateway and the inference service don't trust each other's certificates; the "
-    "gateway's log says why.",
-)
-
-
-def from_upstream(
-    status: grpc.StatusCode, reason: str | None, message: str, metadata: Mapping[str, str]
-) -> ApiError:
-    """Say a failure of the service in OpenAI's words.
-
-    Args:
-        status: The RPC's status code.
-        reason: The service's reason; None, or one this version doesn't know, is judged by `status`.
-        message: The service's message; passed on only with a known reason.
-        metadata: What the reason lists in errors.proto.
-
-    """
-    row = REASONS.get(reason) if reason else None
-    known = row is not None
-    if row is None:
-        row = STATUSES[status.name]
-        if status is grpc.StatusCode.UNAVAILABLE and _TLS_FAILURE.search(message):
-            row = _TLS_UNTRUSTED
-    param = row.param
-    text = row.message or message
-    if known and (named := metadata.get("field")):
-        param = _param(named)
-        # The service's messages begin with its own name of the field.
-        text = f"{param}{text[len(named) :]}" if text.startswith(named) else text
-    return ApiError(
-        status=row.status,
-        message=text,
-        type=row.type,
-        code=row.code,
-        param=param,
-        headers=retry_after(row.retry_after) if row.retry_after else None,
-        reason=reason or status.name,
-    )
-
-
-def _param(named: str) -> str:
-    """Turn a path in `GenerateRequest` into the parameter it came from."""
-    return named.removeprefix("sampling.").removeprefix("chat.")
 
 
 def retry_after(seconds: int) -> dict[str, str]:
@@ -257,15 +206,46 @@ def shutting_down() -> ApiError:
     )
 
 
-def model_not_found(name: str, why: str = "does not exist") -> ApiError:
-    """Say that a model can't be used."""
+def headers_too_large(limit: int) -> ApiError:
+    """Say that the request's line and headers are over the limit.
+
+    Args:
+        limit: In bytes.
+
+    """
+    return ApiError(
+        431,
+        f"The request's line and headers are larger than {limit} bytes.",
+        code="headers_too_large",
+        reason="headers_too_large",
+    )
+
+
+def model_not_found(name: str) -> ApiError:
+    """Say that there is no such model."""
     return ApiError(
         404,
-        f"The model {name!r} {why}.",
+        f"The model {quoted(name)} does not exist.",
         code="model_not_found",
         param="model",
         reason="MODEL_NOT_FOUND",
     )
+
+
+def model_is(name: str, state: str) -> str:
+    """Say in a sentence's words, without its end, why a model does not answer.
+
+    Args:
+        name: The model's.
+        state: As `ModelState` names it, in lower case.
+
+    """
+    states = {
+        "failed": "could not be loaded; the server's log says why",
+        "unloaded": "is not loaded",
+        "draining": "is being unloaded",
+    }
+    return f"{quoted(name)} {states.get(state, f'is {state}')}"
 
 
 def broken_stream(what: str) -> ApiError:

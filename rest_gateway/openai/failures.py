@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
+import grpc
 import structlog
 
 from rest_gateway.openai import errors
-from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.errors import REASONS, STATUSES, ApiError, Row
+from rest_gateway.openai.schema import ChatCompletionRequest
 from rest_gateway.upstream import UpstreamError
+
+# What gRPC says of a handshake that failed, at either end.
+_TLS_FAILURE = re.compile(r"handshake failed|verification check failed|_ALERT_", re.IGNORECASE)
+_TLS_UNTRUSTED = Row(
+    503,
+    "server_error",
+    "service_untrusted",
+    None,
+    5,
+    message="The gateway and the inference service don't trust each other's certificates; the "
+    "gateway's log says why.",
+)
 
 log = structlog.get_logger(__name__)
 
 
-def to_api_error(error: BaseException) -> ApiError:
-    """Say an exception in OpenAI's words. What the client isn't told is logged."""
+def to_api_error(error: BaseException, request: ChatCompletionRequest | None = None) -> ApiError:
+    """Say an exception in OpenAI's words. What the client isn't told is logged.
+
+    Args:
+        error: What happened.
+        request: Tells under which name the client sent a parameter.
+
+    """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UpstreamError):
-        said = errors.from_upstream(error.status, error.reason, error.message, error.metadata)
+        said = from_upstream(error.status, error.reason, error.message, error.metadata, request)
         if said.status >= 500:
             log.warning(
                 "upstream_failed",
@@ -27,3 +50,71 @@ def to_api_error(error: BaseException) -> ApiError:
         return said
     log.error("request_failed", exc_info=error)
     return errors.internal()
+
+
+def from_upstream(
+    status: grpc.StatusCode,
+    reason: str | None,
+    message: str,
+    metadata: Mapping[str, str],
+    request: ChatCompletionRequest | None = None,
+) -> ApiError:
+    """Say a failure of the service in OpenAI's words.
+
+    Args:
+        status: The RPC's status code.
+        reason: The service's reason; None, or one this version doesn't know, is judged by `status`.
+        message: The service's message; passed on only with a known reason.
+        metadata: What the reason lists in errors.proto.
+        request: What the client sent, if it asked for a completion.
+
+    """
+    row = REASONS.get(reason) if reason else None
+    known = row is not None
+    if row is None:
+        row = STATUSES[status.name]
+        if status is grpc.StatusCode.UNAVAILABLE and _TLS_FAILURE.search(message):
+            row = _TLS_UNTRUSTED
+    param = _sent_as(row.param, request)
+    text = row.message or message
+    if known and (named := metadata.get("field")):
+        param = _sent_as(named.removeprefix("sampling.").removeprefix("chat."), request)
+        # The service's messages begin with its own name of the field.
+        text = f"{param}{text[len(named) :]}" if text.startswith(named) else text
+    elif reason == "CONTEXT_LENGTH_EXCEEDED" and _prompt_fits(metadata):
+        param = _sent_as("max_tokens", request)
+    elif reason == "MODEL_NOT_FOUND" and "model" in metadata:
+        text = errors.model_not_found(metadata["model"]).message
+    elif reason == "MODEL_NOT_READY" and {"model", "state"} <= metadata.keys():
+        # Not the service's message: it holds the cause, with paths of the server's.
+        text = f"The model {errors.model_is(metadata['model'], metadata['state'])}."
+    return ApiError(
+        status=row.status,
+        message=text,
+        type=row.type,
+        code=row.code,
+        param=param,
+        headers=errors.retry_after(row.retry_after) if row.retry_after else None,
+        reason=reason or status.name,
+    )
+
+
+def _sent_as(param: str | None, request: ChatCompletionRequest | None) -> str | None:
+    """Find the name that the client used, where there are two for one thing."""
+    if param is None or request is None:
+        return param
+    if param.startswith("messages") and request.prompt is not None:
+        return "prompt"
+    if param == "max_tokens" and request.max_completion_tokens is not None:
+        return "max_completion_tokens"
+    return param
+
+
+def _prompt_fits(metadata: Mapping[str, str]) -> bool:
+    """Say whether it is only with the tokens asked for that a prompt is too long."""
+    if "max_tokens" not in metadata:
+        return False
+    try:
+        return int(metadata["prompt_tokens"]) < int(metadata["context_length"])
+    except (KeyError, ValueError):
+        return False

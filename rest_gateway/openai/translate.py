@@ -10,14 +10,14 @@ import msgspec
 from openvino_server.v1 import chat_pb2, inference_pb2, models_pb2
 
 from rest_gateway.openai import errors
-from rest_gateway.openai.schema import UINT32_MAX, ChatCompletionRequest, Message
+from rest_gateway.openai.messages import Message
+from rest_gateway.openai.schema import UINT32_MAX, ChatCompletionRequest
 
 _ROLES: Mapping[str, chat_pb2.Role.ValueType] = {
     "developer": chat_pb2.ROLE_DEVELOPER,
     "system": chat_pb2.ROLE_SYSTEM,
     "user": chat_pb2.ROLE_USER,
     "assistant": chat_pb2.ROLE_ASSISTANT,
-    "tool": chat_pb2.ROLE_TOOL,
 }
 _FINISH_REASONS: Mapping[int, str] = {
     inference_pb2.FINISH_REASON_STOP: "stop",
@@ -50,6 +50,12 @@ def request_to_proto(request: ChatCompletionRequest) -> inference_pb2.GenerateRe
             # equal seeds stay equal and small ones are themselves.
             seed=None if request.seed is None else request.seed & UINT32_MAX,
             stop=request.stop or (),
+            # vLLM's clients say 0 or -1 for all tokens, which is the service's default.
+            top_k=request.top_k if request.top_k and request.top_k > 0 else None,
+            min_p=request.min_p,
+            repetition_penalty=request.repetition_penalty,
+            min_tokens=request.min_tokens,
+            ignore_eos=request.ignore_eos,
         ),
     )
 
@@ -61,13 +67,6 @@ def _message_to_proto(message: Message) -> chat_pb2.ChatMessage:
         role=_ROLES[message.role],
         content=_parts(texts),
         name=message.name,
-        tool_call_id=message.tool_call_id,
-        tool_calls=[
-            chat_pb2.ToolCall(
-                id=call.id, name=call.function.name, arguments_json=call.function.arguments
-            )
-            for call in message.tool_calls or ()
-        ],
     )
 
 
@@ -108,7 +107,10 @@ class Outcome:
             "prompt_tokens": used.prompt_tokens,
             "completion_tokens": used.completion_tokens,
             "total_tokens": used.prompt_tokens + used.completion_tokens,
-            "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
+            # Unset is not known, which is not 0.
+            "prompt_tokens_details": {"cached_tokens": used.cached_tokens}
+            if used.HasField("cached_tokens")
+            else None,
             "completion_tokens_details": {"reasoning_tokens": used.reasoning_tokens},
         }
 

@@ -18,6 +18,7 @@ from rest_gateway.openai import errors, sse
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.failures import to_api_error
 from rest_gateway.openai.schema import ChatCompletionRequest, parse_chat_completion
+from rest_gateway.openai.shown import quoted
 from rest_gateway.openai.translate import (
     ChunkWriter,
     CompletionBuilder,
@@ -48,7 +49,7 @@ def chat_router(upstream: Upstream, limits: ChatLimits) -> APIRouter:
 
     @router.post("/v1/chat/completions")
     async def create_chat_completion(request: Request) -> Response:
-        _check_content_type(request)
+        _check_headers(request)
         body = parse_chat_completion(await request.body())
         record = record_of(request.scope)
         record.model, record.stream = body.model, bool(body.stream)
@@ -57,15 +58,22 @@ def chat_router(upstream: Upstream, limits: ChatLimits) -> APIRouter:
     return router
 
 
-def _check_content_type(request: Request) -> None:
+def _check_headers(request: Request) -> None:
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(
-            415,
-            f"The content type must be application/json, not {given or 'unset'!r}.",
-            code="unsupported_media_type",
-            reason="unsupported_media_type",
+        raise _unsupported(
+            f"The content type must be application/json, not {quoted(given) if given else 'unset'}."
         )
+    encoding = request.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in {"", "identity"}:
+        raise _unsupported(
+            f"The content encoding {quoted(encoding)} is not supported; send the body as it is."
+        )
+
+
+def _unsupported(message: str) -> ApiError:
+    code = "unsupported_media_type"
+    return ApiError(415, message, code=code, reason=code)
 
 
 class _CompletionResponse(Response):
@@ -95,7 +103,6 @@ class _CompletionResponse(Response):
 
         Raises:
             ApiError: It failed before the response began.
-            UpstreamError: Likewise.
             ClientDisconnect: The client left; the completion has been cancelled.
 
         """
@@ -117,7 +124,9 @@ class _CompletionResponse(Response):
             async for message in call:
                 builder.add(message)
         except UpstreamError as error:
-            raise (ClientDisconnect() if client.gone else error) from None
+            raise (
+                ClientDisconnect() if client.gone else to_api_error(error, self._request)
+            ) from None
         body = builder.completion(self._id, self._created, self._request.model)
         self._note(builder.outcome)
         return body
@@ -144,7 +153,7 @@ class _CompletionResponse(Response):
             except Exception as error:  # noqa: BLE001 - what has begun must end with its cause
                 if client.gone:
                     raise ClientDisconnect from None
-                await self._fail(events, to_api_error(error))
+                await self._fail(events, to_api_error(error, self._request))
                 return
             self._note(writer.outcome)
             await events.end(sse.DONE)

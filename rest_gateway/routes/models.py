@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest_gateway.openai import errors
+from rest_gateway.openai.schema import check_model_name
 from rest_gateway.openai.translate import is_ready, model_to_openai, state_of
 from rest_gateway.telemetry.logging import record_of
 from rest_gateway.upstream import Upstream
@@ -26,11 +29,13 @@ def models_router(upstream: Upstream) -> APIRouter:
     # Names may have slashes: `OWNER/NAME`.
     @router.get("/v1/models/{name:path}")
     async def retrieve_model(request: Request, name: str) -> Response:
-        if not name:
-            raise errors.model_not_found(name)
+        check_model_name(name)
         model = await upstream.get_model(name, record_of(request.scope).request_id)
         if not is_ready(model):
-            raise errors.model_not_found(name, f"is not ready: it is {state_of(model)}")
+            raise replace(
+                errors.model_not_found(name),
+                message=f"The model {errors.model_is(name, state_of(model))}.",
+            )
         return _json(model_to_openai(model))
 
     return router

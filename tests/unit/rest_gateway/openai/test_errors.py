@@ -4,7 +4,8 @@ import grpc
 import pytest
 from openvino_server.v1 import errors_pb2
 
-from rest_gateway.openai.errors import REASONS, STATUSES, ApiError, from_upstream
+from rest_gateway.openai.errors import REASONS, STATUSES, ApiError
+from rest_gateway.openai.failures import from_upstream
 
 PROTO_REASONS = [
     name.removeprefix("ERROR_REASON_")

@@ -111,7 +111,9 @@ def test_missing_model() -> None:
 def test_messages_or_prompt() -> None:
     assert parse(messages=None, prompt="Hi").prompt == "Hi"
     assert refused(prompt="Hi").param == "messages"
-    assert refused(messages=None).param == "messages"
+    neither = refused(messages=None)
+    assert (neither.param, neither.code) == ("messages", "missing_required_parameter")
+    assert neither.message == "Missing required parameter: 'messages'."
 
 
 def test_stop_text_becomes_a_list() -> None:
@@ -218,17 +220,29 @@ def test_bad_messages(message: dict[str, object]) -> None:
     assert error.param.startswith("messages[1]")
 
 
-def test_history_with_tool_calls() -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+def test_roles_and_what_answers_hold() -> None:
     parse(
         messages=[
             {"role": "developer", "content": "d"},
             {"role": "system", "content": "s"},
             {"role": "user", "content": "u", "name": "Ada"},
-            {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None},
-            {"role": "tool", "content": "42", "tool_call_id": "c1"},
+            {"role": "assistant", "content": "a", "refusal": None, "tool_calls": [], "audio": None},
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"role": "assistant", "content": None, "tool_calls": [{"id": "c1"}]}, "tool_calls"),
+        ({"role": "user", "content": "x", "tool_calls": [1]}, "tool_calls"),
+        ({"role": "tool", "content": "42", "tool_call_id": "c1"}, "role"),
+    ],
+)
+def test_history_with_tools_is_refused(message: dict[str, object], field: str) -> None:
+    error = refused(messages=[{"role": "user", "content": "Hi"}, message])
+    assert (error.param, error.code) == (f"messages[1].{field}", "unsupported_parameter")
+    assert "chat." not in error.message
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,11 @@ def test_sampling() -> None:
         max_tokens=9,
         stop=["a", "b"],
         seed=7,
+        top_k=40,
+        min_p=0.125,
+        repetition_penalty=1.5,
+        min_tokens=2,
+        ignore_eos=True,
     ).sampling
     assert sampling == inference_pb2.SamplingParams(
         temperature=0.5,
@@ -62,8 +67,31 @@ def test_sampling() -> None:
         max_tokens=9,
         stop=["a", "b"],
         seed=7,
+        top_k=40,
+        min_p=0.125,
+        repetition_penalty=1.5,
+        min_tokens=2,
+        ignore_eos=True,
     )
     assert translated(max_completion_tokens=3).sampling.max_tokens == 3
+
+
+@pytest.mark.parametrize("every", [0, -1, None])
+def test_all_tokens_is_the_default(every: int | None) -> None:
+    assert not translated(top_k=every).sampling.HasField("top_k")
+
+
+def test_unknown_is_not_zero(events: Any) -> None:
+    finished = events.finished()
+    used = finished.events[0].finished.usage
+    for cached, details in ((0, {"cached_tokens": 0}), (None, None)):
+        used.ClearField("cached_tokens")
+        if cached is not None:
+            used.cached_tokens = cached
+        whole = CompletionBuilder()
+        whole.add(finished)
+        assert whole.outcome is not None
+        assert whole.outcome.usage_to_openai()["prompt_tokens_details"] == details
 
 
 @pytest.mark.parametrize(
@@ -82,24 +110,12 @@ def test_messages() -> None:
         messages=[
             {"role": "developer", "content": "d"},
             {"role": "user", "content": [{"type": "text", "text": t} for t in "ab"], "name": "A"},
-            {
-                "role": "assistant",
-                "tool_calls": [
-                    {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-                ],
-            },
-            {"role": "tool", "content": "42", "tool_call_id": "1"},
         ]
     )
     part, message = chat_pb2.ContentPart, chat_pb2.ChatMessage
     assert list(request.chat.messages) == [
         message(role=chat_pb2.ROLE_DEVELOPER, content=[part(text="d")]),
         message(role=chat_pb2.ROLE_USER, content=[part(text="a"), part(text="b")], name="A"),
-        message(
-            role=chat_pb2.ROLE_ASSISTANT,
-            tool_calls=[chat_pb2.ToolCall(id="1", name="f", arguments_json="{}")],
-        ),
-        message(role=chat_pb2.ROLE_TOOL, content=[part(text="42")], tool_call_id="1"),
     ]
 
 

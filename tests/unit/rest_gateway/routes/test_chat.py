@@ -236,3 +236,27 @@ async def test_malformed_json_is_400(client: httpx.AsyncClient) -> None:
     )
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [("gzip", 415), ("br, gzip", 415), ("Identity", 200)]
+)
+async def test_encoded_bodies_are_refused(
+    client: httpx.AsyncClient, service: Any, events: Any, ask: Any, encoding: str, status: int
+) -> None:
+    service.script = events.answer("x")
+    response = await client.post(CHAT, json=ask, headers={"content-encoding": encoding})
+    assert response.status_code == status
+    if status == 415:
+        error = response.json()["error"]
+        assert error["code"] == "unsupported_media_type"
+        assert "not supported" in error["message"]
+
+
+async def test_long_model_names_are_not_asked_for(
+    client: httpx.AsyncClient, service: Any, ask: Any
+) -> None:
+    response = await client.post(CHAT, json=ask | {"model": "x" * 20_000})
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "model_not_found"
+    assert service.requests == []

@@ -58,9 +58,7 @@ async def test_what_is_not_there(client: httpx.AsyncClient, name: str) -> None:
 
 async def test_unready_model_says_why(client: httpx.AsyncClient) -> None:
     response = await client.get("/v1/models/loading")
-    assert response.json()["error"]["message"] == (
-        "The model 'loading' is not ready: it is loading."
-    )
+    assert response.json()["error"]["message"] == ("The model 'loading' is loading.")
 
 
 async def test_service_that_is_down(config: Any, keys: Any, key: str) -> None:
@@ -75,3 +73,24 @@ async def test_service_that_is_down(config: Any, keys: Any, key: str) -> None:
     assert response.headers["retry-after"]
     assert response.json()["error"]["code"] == "service_unavailable"
     assert "127.0.0.1" not in response.text
+
+
+@pytest.mark.parametrize("name", ["nothing", "x" * 257, "x" * 10_000, "owner/" * 50])
+async def test_unknown_names_have_one_wording(client: httpx.AsyncClient, name: str) -> None:
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    response = await client.get(f"/v1/models/{name}")
+    assert response.status_code == 404
+    assert response.json()["error"] == {
+        "message": f"The model '{shown}' does not exist.",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": "model_not_found",
+    }
+
+
+async def test_failed_model_hides_the_cause(client: httpx.AsyncClient, service: Any) -> None:
+    service.models[0].failure = "/srv/models/broken: no such file"
+    response = await client.get("/v1/models/broken")
+    assert response.json()["error"]["message"] == (
+        "The model 'broken' could not be loaded; the server's log says why."
+    )

@@ -1,0 +1,99 @@
+"""What pydantic finds wrong with a request, in OpenAI's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.shown import shorten
+from rest_gateway.openai.strict import UNKNOWN, UNSUPPORTED
+
+# Kinds of errors as pydantic names them; braces hold what it knows of the limit. Kinds that are
+# not here are our own, and have our own message.
+_PHRASES: Mapping[str, str] = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be an integer",
+    "int_parsing_size": "is too large",
+    "int_type": "must be an integer",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "none_required": "must be null",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must not be empty",
+}
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+
+
+def invalid_request(error: ValidationError) -> ApiError:
+    """Say what is wrong first."""
+    return _api_error(error.errors(include_url=False, include_input=False)[0])
+
+
+def _api_error(problem: ErrorDetails) -> ApiError:
+    kind = problem["type"]
+    context = problem.get("ctx", {})
+    named = (context["param"],) if "param" in context else ()
+    param = _path((*problem["loc"], *named))
+    message = _message(kind, problem["msg"], context)
+    if kind == "json_invalid":
+        return ApiError(
+            400,
+            f"The request's body is not valid JSON: {context['error']}",
+            code="invalid_json",
+            reason="invalid_json",
+        )
+    if kind == UNKNOWN:
+        text, code = f"Unrecognized request argument supplied: {param}", UNKNOWN
+    elif kind == "missing":
+        text, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
+    elif kind == UNSUPPORTED:
+        text, code = f"Unsupported parameter: '{param}': {message}.", UNSUPPORTED
+    elif param is None:
+        text, code = "The request's body must be a JSON object.", "invalid_type"
+    else:
+        text = f"Invalid value for '{param}': {message}."
+        code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+    return ApiError(400, text, code=code, param=param, reason=code)
+
+
+def _message(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    if kind == "too_long" and context["max_length"] == 0:
+        return "must be empty"
+    phrase = _PHRASES.get(kind)
+    if phrase is None:
+        return message
+    return phrase.format_map({name: _limit(value) for name, value in context.items()})
+
+
+def _limit(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _WORDS.get(str(value), str(value))
+
+
+def _path(location: tuple[int | str, ...]) -> str | None:
+    """Write a location as OpenAI does: `messages[0].content`."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif not step.startswith("<"):
+            name = shorten(step)
+            path += f".{name}" if path else name
+    return path or None
