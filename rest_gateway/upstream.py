@@ -63,6 +63,20 @@ class UpstreamError(Exception):
         return f"{self.status.name} {self.reason or ''}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class HealthProblem:
+    """Why the service does not serve.
+
+    Attributes:
+        reason: For people.
+        answered: Whether the service said so itself, and so can be asked more.
+
+    """
+
+    reason: str
+    answered: bool
+
+
 class Generation(Protocol):
     """A running `Generate` call: iterate it to its end, or cancel it."""
 
@@ -155,7 +169,7 @@ class Upstream:
         )
         return (await _answer(call)).model
 
-    async def check_health(self, service: str = "") -> str | None:
+    async def check_health(self, service: str = "") -> HealthProblem | None:
         """Ask by the stock health protocol whether the service answers.
 
         Args:
@@ -171,11 +185,12 @@ class Upstream:
         try:
             status = (await _answer(call)).status
         except UpstreamError as error:
-            return f"the inference service can't be asked: {error.status.name}"
+            reason = f"the inference service can't be asked: {error.status.name}"
+            return HealthProblem(reason, answered=False)
         if status == health_pb2.HealthCheckResponse.SERVING:
             return None
         name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
-        return f"the inference service answers {name}"
+        return HealthProblem(f"the inference service answers {name}", answered=True)
 
     async def close(self) -> None:
         """Close the channel; running calls are cancelled."""

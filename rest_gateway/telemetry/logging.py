@@ -34,6 +34,7 @@ class RequestRecord:
         completion_tokens: Tokens generated.
         finish_reason: Why the completion ended, in OpenAI's words.
         error: Why the request failed: an `ErrorReason`, a gRPC status or an OpenAI code.
+        level: How severe the line is.
 
     """
 
@@ -48,6 +49,7 @@ class RequestRecord:
     completion_tokens: int | None = None
     finish_reason: str | None = None
     error: str | None = None
+    level: Literal["debug", "info"] = "info"
     _started: float = field(default_factory=time.perf_counter, repr=False)
 
     def elapsed_ms(self) -> float:
@@ -66,7 +68,8 @@ class RequestRecord:
             "finish_reason": self.finish_reason,
             "error": self.error,
         }
-        log.info(
+        write = log.debug if self.level == "debug" else log.info
+        write(
             "request",
             request_id=self.request_id,
             method=self.method,

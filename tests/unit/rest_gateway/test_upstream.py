@@ -5,7 +5,7 @@ import grpc
 import pytest
 from openvino_server.v1 import inference_pb2
 
-from rest_gateway.upstream import Upstream, UpstreamError
+from rest_gateway.upstream import HealthProblem, Upstream, UpstreamError
 
 
 async def test_reason_and_metadata_are_read(upstream: Upstream) -> None:
@@ -58,6 +58,6 @@ async def test_ended_call_can_be_cancelled(upstream: Upstream, service: Any, eve
 
 async def test_health_of_an_unknown_service(upstream: Upstream) -> None:
     assert await upstream.check_health() is None
-    assert await upstream.check_health("nothing") == (
-        "the inference service can't be asked: NOT_FOUND"
+    assert await upstream.check_health("nothing") == HealthProblem(
+        "the inference service can't be asked: NOT_FOUND", answered=False
     )
