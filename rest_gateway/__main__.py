@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,9 @@ import time
 import tomllib
 from collections.abc import Iterator
 from types import FrameType
+
+# Before gRPC is imported: its own lines are no JSON, and the gateway's log has every failure.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import structlog
 import uvicorn
@@ -21,6 +25,7 @@ from pydantic_settings import SettingsError
 from rest_gateway.app import create_app
 from rest_gateway.auth.keys import KeysFileError, KeyStore
 from rest_gateway.config import ENV_PREFIX, GatewayConfig, load_config
+from rest_gateway.middleware.header_size import HeaderSizeProtocol
 from rest_gateway.telemetry.logging import configure_logging
 from rest_gateway.tls import TlsProblem, channel_credentials, server_context
 from rest_gateway.upstream import Upstream
@@ -152,7 +157,7 @@ async def serve(config: GatewayConfig, keys: KeyStore, listener: socket.socket) 
         server = Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=HeaderSizeProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -27,6 +27,7 @@ from openvino_server.v1 import (
 from rest_gateway.app import create_app
 from rest_gateway.auth.keys import KeyStore
 from rest_gateway.config import GatewayConfig
+from rest_gateway.middleware.header_size import HeaderSizeProtocol
 from rest_gateway.upstream import Upstream
 
 MODEL = "smollm"
@@ -250,7 +251,7 @@ async def server(app: Any) -> AsyncIterator[_TestServer]:
     server = _TestServer(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=HeaderSizeProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -244,6 +244,8 @@ async def test_service_that_is_not_trusted(
         detail = (await line_of(process, "upstream_failed"))["detail"]
         assert detail
         assert (await client.get("/v1/health")).status_code == 503
+        process.send_signal(signal.SIGTERM)
+        assert await outcome(process) == (0, ""), "gRPC writes lines of its own"
 
 
 async def test_every_configuration_problem_is_told(settings: Any) -> None:
