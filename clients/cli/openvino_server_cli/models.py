@@ -11,12 +11,10 @@ import typer
 from openvino_server_cli.errors import Failure
 from openvino_server_cli.steps import Step, Steps
 
-app = typer.Typer(no_args_is_help=True, help="Fetch models.")
+app = typer.Typer(no_args_is_help=True, help="Fetch and list models.")
 
-
-@app.callback()
-def _group() -> None:
-    """Keep `pull` a command of its own though it is alone."""
+ModelsDir = Annotated[Path, typer.Option(metavar="DIR", help="Folder with one folder a model.")]
+_MODELS_DIR = Path("var/models")
 
 
 @app.command()
@@ -29,14 +27,55 @@ def pull(
         ),
     ],
     name: Annotated[str, typer.Option(help="What requests call the model.")],
-    models_dir: Annotated[Path, typer.Option(help="Folder with one folder a model.")] = Path(
-        "var/models"
-    ),
+    models_dir: ModelsDir = _MODELS_DIR,
 ) -> None:
     """Fetch a model and convert it to what the engine loads."""
     with Steps(sys.stdout).step(f"model {name}") as step:
         fetch(source, name, models_dir, step)
         step.result = f"in {models_dir / name}"
+
+
+@app.command("list")
+def list_models(models_dir: ModelsDir = _MODELS_DIR) -> None:
+    """List the models on disk, each with what keeps it from being loaded."""
+    from inference_service.models.repository import model_names
+
+    if not models_dir.is_dir():
+        raise Failure(f"there is no folder {models_dir}; `models pull` makes it")
+    names = model_names(models_dir)
+    if not names:
+        typer.echo("no models")
+    width = max(map(len, names), default=0)
+    for name in names:
+        typer.echo(f"{name:{width}}  {problem(models_dir / name) or 'ok'}")
+
+
+def problem(folder: Path) -> str | None:
+    """Say why a folder can't be loaded as a model, as far as its files tell; None if it can."""
+    from inference_service.models.repository import InvalidModel, read_model
+    from inference_service.models.sources.folder import missing_files
+
+    if missing := missing_files(folder):
+        return f"lacks {', '.join(missing)}"
+    try:
+        read_model(folder)
+    except InvalidModel as error:
+        return f"can't be used: {error}"
+    return None
+
+
+def require_whole(folder: Path) -> None:
+    """Check that a model that is kept can be loaded.
+
+    Raises:
+        Failure: It lacks files, or they can't be used.
+
+    """
+    if why := problem(folder):
+        raise Failure(
+            f"the model in {folder} {why}; delete the folder and start again to have it fetched, "
+            "or put there what it needs"
+        )
 
 
 def check_name(name: str) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from inference_service.models.sources.disk import copy_stream
 from inference_service.models.sources.errors import InvalidSource, ModelRefused, SourceNotFound
+from inference_service.models.sources.folder import missing_files
 from inference_service.models.sources.progress import Report
 from inference_service.models.sources.staging import Staging
-
-_IR_FILES = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml")
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ class FileSource:
         return link
 
     def _copy_folder(self, staging: Staging, report: Report) -> None:
-        missing = [name for name in _IR_FILES if not (self.path / name).is_file()]
-        if missing:
+        if missing := missing_files(self.path):
             raise ModelRefused(f"{self.path} is no OpenVINO model: it lacks {', '.join(missing)}")
         files = [file for file in self.path.iterdir() if file.is_file()]
         staging.require_space(sum(file.stat().st_size for file in files), "copy the model")

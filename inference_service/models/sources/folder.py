@@ -1,0 +1,26 @@
+"""What a folder must have to be a model."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+_IR_FILES = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml")
+_SETTINGS_FILE = "model.toml"
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Name the files that a model's folder lacks; a model of the fake engine needs none of them."""
+    return [
+        name
+        for name in _IR_FILES
+        if not (folder / name).is_file() and not _is_for_fake_engine(folder)
+    ]
+
+
+def _is_for_fake_engine(folder: Path) -> bool:
+    try:
+        settings = tomllib.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return settings.get("engine") == "fake"
