@@ -6,15 +6,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from openvino_server_cli import tether
-
-_TAIL_LINES = 15
+from openvino_server_cli.log_file import last_problems
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Child:
         """Whether it ended as it was asked to."""
         return self.ended.result() in (0, -signal.SIGTERM)
 
-    def last_log_lines(self) -> str:
-        """Give the end of its log."""
-        with self.program.log.open(errors="replace") as log:
-            return "".join(f"  {line.rstrip()}\n" for line in deque(log, _TAIL_LINES)).rstrip("\n")
+    def where_to_look(self) -> str:
+        """Name its log, and give the last lines of it that tell of problems."""
+        lines = last_problems(self.program.log)
+        return f"see {self.program.log}" + "".join(f"\n  {line}" for line in lines)

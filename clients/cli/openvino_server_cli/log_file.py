@@ -1,0 +1,62 @@
+"""Reads in a tier's log what a user should know of it."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_LINES = 5
+_WIDTH = 200
+_QUIET_LEVELS = ("debug", "info")
+_NOT_SHOWN = ("event", "level", "timestamp")
+_LOAD_FAILURES = ("model.load_failed", "model.invalid")
+
+
+def load_failure(log: Path, model: str) -> str | None:
+    """Find why a model could last not be loaded; None if the log does not say."""
+    cause = None
+    for _, entry in _lines(log):
+        if entry and entry.get("event") in _LOAD_FAILURES and entry.get("model") == model:
+            cause = str(entry.get("cause") or "").strip()
+    return _shortened(cause.splitlines()[0]) if cause else None
+
+
+def last_problems(log: Path) -> list[str]:
+    """Give the last lines that are warnings or worse, or that no logger wrote."""
+    shown: deque[str] = deque(maxlen=_LINES)
+    for line, entry in _lines(log):
+        if entry is None:
+            if line.strip():
+                shown.append(_shortened(line))
+        elif entry.get("level") not in _QUIET_LEVELS:
+            shown.append(_shortened(_readable(entry)))
+    return list(shown)
+
+
+def _lines(log: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Give each line, and what it holds if it is a logger's."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            entry = None
+            if line.startswith("{"):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    entry = None
+            yield line.rstrip(), entry
+
+
+def _readable(entry: dict[str, Any]) -> str:
+    """Write a logger's line for people; of a text with several lines the last says most."""
+    values = {name: str(value).strip() for name, value in entry.items() if name not in _NOT_SHOWN}
+    told = "".join(
+        f" {name}={value.splitlines()[-1] if value else value}" for name, value in values.items()
+    )
+    return f"{entry.get('level', '')} {entry.get('event', '')}{told}".strip()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
