@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -14,8 +15,28 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Serve language models on OpenVINO hardware.",
+    rich_markup_mode=None,  # its tables leave too little room for text at 80 columns
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version.own())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Serve language models on OpenVINO hardware."""
+
+
 app.command()(up.up)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")

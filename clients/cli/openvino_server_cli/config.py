@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from openvino_server_cli.errors import Failure
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-    from pydantic_settings import BaseSettings
+from openvino_server_cli.state import State
+from openvino_server_cli.up import (
+    DEFAULT_GRPC_PORT,
+    DEFAULT_MODEL,
+    DEFAULT_REST_PORT,
+    DEFAULT_STATE,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 
@@ -29,54 +34,49 @@ def _group() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def show(context: typer.Context, tier: Tier) -> None:
+def show(
+    context: typer.Context,
+    tier: Annotated[Tier | None, typer.Argument(help="One tier; both if not said.")] = None,
+    state_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of a server that `up` has set up.")
+    ] = DEFAULT_STATE,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Show a tier that is started without `up`.")
+    ] = False,
+) -> None:
     """Print each field of a tier's configuration, its value and its origin.
 
-    Flags after the tier's name are read as the tier itself would read them.
+    Where `up` has set a server up, what it would set itself has the origin `up`. Flags after the
+    tier's name are read as the tier itself would read them, which is then one without `up`.
     """
-    import tomllib
+    from openvino_server_cli import environment
+    from openvino_server_cli.settings import read
 
-    from pydantic import ValidationError
-
-    try:
-        config, origins = _load(tier, context.args)
-    except ValidationError as error:
-        raise Failure(_problems(tier, error)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise Failure(f"the configuration file is not TOML: {error}") from error
-    fields = type(config).model_fields
-    width = max(map(len, fields))
-    for name in fields:
-        typer.echo(f"{name:{width}}  {_printable(getattr(config, name))}  ({origins[name]})")
-
-
-def _load(tier: Tier, flags: list[str]) -> tuple[BaseSettings, dict[str, str]]:
-    if tier is Tier.SERVICE:
-        from inference_service.config import load_config as load_service
-
-        return load_service(flags)
-    from rest_gateway.config import load_config as load_gateway
-
-    return load_gateway(flags)
+    flags = context.args
+    if flags and tier is None:
+        raise Failure(f"flags need a tier before them: config show service {' '.join(flags)}")
+    set_by_up = {} if alone or flags else _set_by_up(State(state_dir))
+    problems = [*environment.unknown(), *environment.overridden(set_by_up)]
+    for each in [tier] if tier else list(Tier):
+        settings = read(each, flags, set_by_up)
+        if tier is None:
+            typer.echo(f"[{each}]")
+        width = max(map(len, settings.values))
+        for name, value in settings.values.items():
+            typer.echo(f"{name:{width}}  {value}  ({settings.origins[name]})")
+        if tier is None:
+            typer.echo()
+        problems += settings.problems
+    if problems:
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise Failure(f"the configuration is not complete:{listed}")
 
 
-def _printable(value: object) -> str:
-    from pydantic import SecretBytes, SecretStr
+def _set_by_up(state: State) -> Mapping[str, str]:
+    """Give what `up` adds to the environment; nothing where it has not set a server up."""
+    from openvino_server_cli import tiers
 
-    if value is None:
-        return "unset"
-    if isinstance(value, (SecretStr, SecretBytes)):
-        return "set, not shown"
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return ", ".join(map(_printable, value)) or "none"
-    return str(value)
-
-
-def _problems(tier: Tier, error: ValidationError) -> str:
-    """List what is wrong, without the values, which may be secrets."""
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        field = ".".join(map(str, problem["loc"]))
-        where = f"{field} (OVS_{tier.upper()}_{field.upper()}): " if field else ""
-        lines.append(f"  {where}{problem['msg']}")
-    return f"the {tier}'s configuration is not complete:\n" + "\n".join(lines)
+    if not (state.certs / "ca.pem").is_file():
+        return {}
+    programs = tiers.programs(state, DEFAULT_MODEL, DEFAULT_REST_PORT, DEFAULT_GRPC_PORT)
+    return {name: value for each in programs for name, value in each.environment.items()}

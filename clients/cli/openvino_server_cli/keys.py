@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvino_server_cli.errors import Failure
+from openvino_server_cli.errors import Failure, in_one_line
 
 if TYPE_CHECKING:
     from rest_gateway.auth.keys import KeyStore
@@ -25,17 +25,25 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     keys_file: KeysFile = _KEYS_FILE,
 ) -> None:
-    """Make a key and print it: the only time that it is shown."""
+    """Make a key and print it: the only time that it is shown.
+
+    The key alone goes to standard output, its id to standard error.
+    """
     with opened(keys_file) as store:
-        _, key = store.create(name)
+        record, key = store.create(name)
+    typer.echo(f"{record.id} made for {name}; `keys revoke {record.id}` ends it", err=True)
     typer.echo(key)
 
 
 @app.command("list")
 def list_keys(keys_file: KeysFile = _KEYS_FILE) -> None:
     """List the keys, without their text."""
+    if not keys_file.exists():
+        raise Failure(f"there is no file {keys_file}; `keys create` makes it with the first key")
     with opened(keys_file) as store:
         records = store.list()
+    if not records:
+        typer.echo("no keys")
     for record in records:
         state = f"revoked {record.revoked:%Y-%m-%d}" if record.revoked else "valid"
         typer.echo(f"{record.id}  {record.created:%Y-%m-%d}  {state:18}  {record.name}")
@@ -68,3 +76,5 @@ def opened(path: Path) -> Iterator[KeyStore]:
         raise Failure(f"there is no key {error.args[0]} in {path}") from error
     except (KeysFileError, ValueError) as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(f"the keys in {path} can't be changed: {in_one_line(error)}") from error

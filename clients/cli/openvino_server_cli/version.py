@@ -17,6 +17,11 @@ def show() -> None:
     typer.echo(f"python {platform.python_version()}")
 
 
+def own() -> str:
+    """Give the name and version of this server."""
+    return f"{_PACKAGES[0]} {_version(_PACKAGES[0])}"
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

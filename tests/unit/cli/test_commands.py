@@ -29,12 +29,15 @@ def fails(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     file = tmp_path / "new" / "keys.json"
-    key = run("keys", "create", "laptop", "--keys-file", file).output.strip()
+    created = run("keys", "create", "laptop", "--keys-file", file)
+    key = created.stdout.strip()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     listed = run("keys", "list", "--keys-file", file).output
     assert "laptop" in listed
     assert "valid" in listed
     assert key not in listed
+    assert listed.split()[0] in created.stderr
+    assert key not in created.stderr
     assert run("keys", "revoke", listed.split()[0], "--keys-file", file).exit_code == 0
     assert "revoked" in run("keys", "list", "--keys-file", file).output
 
@@ -135,9 +138,78 @@ def test_config_lists_every_problem(certs: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_secrets_are_not_printed() -> None:
-    from openvino_server_cli import config
+    from openvino_server_cli.settings import printable
     from pydantic import SecretStr
 
-    assert config._printable(SecretStr("hidden")) == "set, not shown"
-    assert config._printable(()) == "none"
-    assert config._printable(None) == "unset"
+    assert printable(SecretStr("hidden")) == "set, not shown"
+    assert printable(()) == "none"
+    assert printable(None) == "unset"
+
+
+def test_config_shows_what_up_would_set(certs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVS_SERVICE_LOG_LEVEL", "debug")
+    before = dict(os.environ)
+    result = run("config", "show")
+    assert result.exit_code == 0, result.output
+    assert dict(os.environ) == before
+    service, gateway = result.stdout.split("[gateway]")
+    assert "gateway, client  (up)" in service
+    assert "debug  (environment)" in service
+    assert f"{certs.absolute()}/gateway-server.pem  (up)" in gateway
+
+
+def test_config_shows_what_is_missing(certs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVS_SERVICE_PORT", "none")
+    monkeypatch.setenv("OVS_SERVICE_TSL_KEY", "x")
+    message = fails(monkeypatch, "config", "show", "--alone")
+    assert "OVS_SERVICE_TSL_KEY is no setting" in message
+    assert "port (OVS_SERVICE_PORT): Input should be a valid integer" in message
+    assert "service_ca (OVS_GATEWAY_SERVICE_CA): Field required" in message
+    lines = run("config", "show", "service", "--alone").stdout.splitlines()
+    words = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
+    assert words["port"] == "not valid  (environment)"
+    assert words["tls_key"] == "missing  (nowhere)"
+    assert words["load_models"] == "*  (default)"
+    message = fails(monkeypatch, "config", "show", "service")
+    assert "OVS_SERVICE_PORT is set to 'none', but `up` sets it to '9443'" in message
+
+
+def test_models_are_listed_with_what_they_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    flags = ("--models-dir", models)
+    assert "there is no folder" in fails(monkeypatch, "models", "list", *flags)
+    models.mkdir()
+    assert run("models", "list", *flags).stdout == "no models\n"
+    (models / "empty").mkdir()
+    (models / "fake").mkdir()
+    (models / "fake/model.toml").write_text('engine = "fake"\ncontext_length = 8\n')
+    (models / "typo").mkdir()
+    (models / "typo/model.toml").write_text('engine = "fake"\ncontext = 8\n')
+    empty, fake, typo = run("models", "list", *flags).stdout.splitlines()
+    assert empty == "empty  lacks openvino_model.xml, openvino_model.bin, openvino_tokenizer.xml"
+    assert fake == "fake   ok"
+    assert typo.startswith("typo   can't be used: model.toml:")
+
+
+def test_keys_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys.json"
+    assert "there is no file" in fails(monkeypatch, "keys", "list", "--keys-file", file)
+    file.write_text('{"version": 1, "secret": "00", "keys": []}')
+    assert run("keys", "list", "--keys-file", file).stdout == "no keys\n"
+    (tmp_path / "plain").write_text("")
+    message = fails(monkeypatch, "keys", "create", "a", "--keys-file", tmp_path / "plain/keys.json")
+    assert message.startswith("openvino-server: ")
+    assert "\n" not in message
+
+
+def test_version_is_an_option_too() -> None:
+    assert re.fullmatch(r"openvino-server \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+def test_help_is_readable_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run("up", "--help").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "--ready-timeout-seconds SECONDS" in text
