@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from openvino_server_cli.environment import FLAGS
+from openvino_server_cli.state import State
+from openvino_server_cli.tiers import LOAD_MODELS, programs
+from openvino_server_cli.up import DEFAULT_GRPC_PORT, DEFAULT_MODEL, DEFAULT_REST_PORT
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -20,6 +24,7 @@ TIERS = (
     ("Service", "inference_service.config", "ServiceConfig"),
     ("Gateway", "rest_gateway.config", "GatewayConfig"),
 )
+STATE = State(Path("var"))
 HEAD = """\
 # Configuration
 
@@ -34,7 +39,26 @@ Each tier reads its own settings, each later source over the earlier ones:
 
 Lists are written with commas in the environment and in flags, and as arrays in TOML. All settings
 are checked before a port opens, and one message names every problem. `openvino-server config show`
-prints what is in force and where each value came from.
+prints what is in force and where each value came from, and what is missing.
+
+## A tier alone
+
+Each tier starts by itself, on a machine of its own if you like; its settings can come from any of
+the sources above. End it by SIGTERM, which lets running requests end.
+
+```sh
+python -m inference_service --config service.toml
+python -m rest_gateway --config gateway.toml
+```
+
+`openvino-server config show service --config service.toml` checks such a file first.
+
+## What `openvino-server up` sets
+
+`up`, which `make run` calls, starts both tiers on loopback and sets by itself what the two have to
+agree on. It ends with a message if the environment sets one of these otherwise, or a variable with
+a tier's prefix that is no setting. All other settings are taken from the environment.
+
 """
 
 
@@ -65,13 +89,29 @@ def _table(title: str, config: type[BaseSettings]) -> Iterator[str]:
         yield f"| `{name}` | {_default(field)} | {_meaning(field)} |\n"
 
 
+def _set_by_up() -> Iterator[str]:
+    yield "| Variable | What `up` sets |\n|---|---|\n"
+    here = f"{Path.cwd()}/"
+    for program in programs(STATE, DEFAULT_MODEL, DEFAULT_REST_PORT, DEFAULT_GRPC_PORT):
+        for variable, value in program.environment.items():
+            shown = f"`{value.removeprefix(here)}`"
+            if variable == LOAD_MODELS:
+                shown = "the model of `--model-name`, unless you set it"
+            yield f"| `{variable}` | {shown}{_flag(variable)} |\n"
+
+
+def _flag(variable: str) -> str:
+    flag = FLAGS.get(variable)
+    return f"; `{flag}` changes it" if flag else ""
+
+
 def page() -> str:
     """Give the text that the page should have."""
     tables: list[str] = []
     for title, module, name in TIERS:
         config: Any = getattr(importlib.import_module(module), name)
         tables.extend(_table(title, config))
-    return HEAD + "".join(tables)
+    return "".join([HEAD, *_set_by_up(), *tables])
 
 
 def main() -> None:
