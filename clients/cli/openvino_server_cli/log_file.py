@@ -12,6 +12,7 @@ _LINES = 5
 _WIDTH = 200
 _QUIET_LEVELS = ("debug", "info")
 _NOT_SHOWN = ("event", "level", "timestamp")
+_OPENVINO_PLACE = "Exception from src/"
 _LOAD_FAILURES = ("model.load_failed", "model.invalid")
 
 
@@ -20,8 +21,11 @@ def load_failure(log: Path, model: str) -> str | None:
     cause = None
     for _, entry in _lines(log):
         if entry and entry.get("event") in _LOAD_FAILURES and entry.get("model") == model:
-            cause = str(entry.get("cause") or "").strip()
-    return _shortened(cause.splitlines()[0]) if cause else None
+            cause = str(entry.get("cause") or "")
+    lines = [line.strip() for line in (cause or "").splitlines() if line.strip()]
+    # OpenVINO begins with where in its source it failed, and only then says why.
+    telling = [line for line in lines if _OPENVINO_PLACE not in line] or lines
+    return _shortened(telling[0]) if telling else None
 
 
 def last_problems(log: Path) -> list[str]:

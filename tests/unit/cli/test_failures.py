@@ -27,7 +27,7 @@ def failure_line(model: str, cause: str) -> str:
 def test_a_model_that_cannot_load_ends_the_wait_at_once(launch: Callable, tmp_path: Path) -> None:
     (tmp_path / "service-log.txt").write_text(
         failure_line(MODEL, "an older cause")
-        + failure_line(MODEL, "no such device: NPU\nand a trace")
+        + failure_line(MODEL, "Exception from src/core.cpp:84:\nno such device: NPU\nand more")
         + failure_line("another", "not asked")
     )
     health = {"status": "unavailable", "reason": "x", "models": {MODEL: "failed"}}
