@@ -82,9 +82,12 @@ class ModelNotReady(ServiceError):
 
     reason = "MODEL_NOT_READY"
 
-    def __init__(self, model: str, state: str, cause: str | None = None) -> None:
-        why = f": {cause}" if cause else ""
-        super().__init__(f"model {model!r} is {state}{why}", model=model, state=state, cause=cause)
+    def __init__(self, model: str, state: str) -> None:
+        what = {
+            "failed": "could not be loaded; the server's log says why",
+            "unloaded": "is not loaded",
+        }.get(state, f"is {state}")
+        super().__init__(f"model {model!r} {what}", model=model, state=state)
 
 
 class KvCacheExhausted(ServiceError):

@@ -17,6 +17,8 @@ from inference_service.domain import (
     SamplingParams,
 )
 from inference_service.engine.frames import Sampling
+from inference_service.engine.worker import Worker
+from inference_service.errors import ContextLengthExceeded, InvalidArgument
 from inference_service.models.registry import Registry
 from inference_service.models.repository import SamplingDefaults
 
@@ -55,13 +57,14 @@ class Generator:
                 case token_ids:
                     prompt = token_ids.ids
             sampling = fill_sampling(request.sampling, model.folder.sampling)
+            _check_length(prompt, worker, model.folder.context_length)
             stream = worker.submit(prompt, sampling, self._max_unread_bytes)
-            try:
-                async for events in stream:
-                    _note(events)
-                    yield events
-            finally:
-                stream.close()
+        try:
+            async for events in stream:
+                _note(events)
+                yield events
+        finally:
+            stream.close()
 
     async def tokenize(
         self, model_name: str, text: str | Sequence[Message], *, add_special_tokens: bool
@@ -80,6 +83,9 @@ class Generator:
             if not isinstance(text, str):
                 text = await model.template.render(text)
                 add_special_tokens = False  # the template has written them
+            limit = model.folder.context_length * worker.longest_token_bytes
+            if len(text.encode()) > limit:
+                raise InvalidArgument("text", f"is longer than {limit} bytes")
             ids = await worker.encode(text, add_special_tokens=add_special_tokens)
             return ids, model.folder.context_length
 
@@ -95,6 +101,25 @@ class Generator:
         model = self._registry.get(model_name)
         with model.admitted() as worker:
             return await worker.decode(token_ids, skip_special_tokens=skip_special_tokens)
+
+
+def _check_length(prompt: str | tuple[int, ...], worker: Worker, context_length: int) -> None:
+    """Refuse what can't fit before the worker spends time on it, which its streams would miss.
+
+    Raises:
+        ContextLengthExceeded: The prompt is longer than the context, whatever its tokens are.
+
+    """
+    if isinstance(prompt, str):
+        least = -(-len(prompt.encode()) // worker.longest_token_bytes)
+    else:
+        least = len(prompt)
+    if least >= context_length:
+        raise ContextLengthExceeded(
+            f"the model's context holds {context_length} tokens; the prompt has at least {least}",
+            prompt_tokens=least,
+            context_length=context_length,
+        )
 
 
 def _note(events: Sequence[Event]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc.aio
 import structlog
 
@@ -48,8 +46,6 @@ class Server:
         self._config = config
         self._drain = Drain()
         self._probe = ProbeHealth()
-        self._changed = asyncio.Event()
-        self._health_task: asyncio.Task[None] | None = None
         self.registry = Registry(config, self._on_change)
         self.port = 0
         self._server = grpc.aio.server(
@@ -72,30 +68,21 @@ class Server:
         except RuntimeError as error:
             raise PortInUse(f"can't listen on {address}: the address is in use") from error
         self.registry.start()
-        await self._probe.update(self.registry)
-        self._health_task = asyncio.create_task(self._keep_health(), name="health")
+        self._probe.update(self.registry)
         await self._server.start()
         _log.info("server.listening", host=self._config.host, port=self.port)
 
     async def stop(self) -> None:
         """Drain: refuse new requests, let the running ones end in their time, end the workers."""
         _log.info("server.draining", timeout_seconds=self._config.drain_timeout_seconds)
-        await self._probe.drain()
+        self._probe.drain()
         left = await self._drain.wait_idle(self._config.drain_timeout_seconds)
         if left:
             _log.warning("server.drain_timeout", requests_cancelled=left)
         await self._server.stop(_STOP_GRACE_SECONDS)
-        if self._health_task:
-            self._health_task.cancel()
         await self.registry.stop()
         _log.info("server.stopped")
 
     def _on_change(self, model: str) -> None:
         _log.info("model.state", model=model, state=self.registry.info(model).state.value)
-        self._changed.set()
-
-    async def _keep_health(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            await self._probe.update(self.registry)
+        self._probe.update(self.registry)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from inference_service.domain import Message, Role
 from inference_service.errors import ChatTemplateError
 
 _INLINE_CHARACTERS = 20_000  # about a millisecond of rendering; more is done off the event loop
+
+_MESSAGE_CHARACTERS = 100  # what a message costs by itself, in characters
 
 
 class ChatTemplate:
@@ -32,6 +35,19 @@ class ChatTemplate:
         self._special_tokens = special_tokens
         self._has_developer = "developer" in source
 
+    def check(self) -> None:
+        """Compile the template.
+
+        Raises:
+            jinja2.TemplateSyntaxError: It is no Jinja.
+
+        """
+        try:
+            self._render([Message(Role.USER, ("",))])
+        except ChatTemplateError as error:  # it may well refuse this very conversation
+            if isinstance(error.__cause__, jinja2.TemplateSyntaxError):
+                raise error.__cause__ from None
+
     async def render(self, messages: Sequence[Message]) -> str:
         """Render a conversation, with the opening of the answer.
 
@@ -39,7 +55,10 @@ class ChatTemplate:
             ChatTemplateError: The template refused the conversation.
 
         """
-        size = sum(len(part) for message in messages for part in message.parts)
+        size = sum(
+            _MESSAGE_CHARACTERS + len(message.name or "") + sum(map(len, message.parts))
+            for message in messages
+        )
         if size <= _INLINE_CHARACTERS:
             return self._render(messages)
         return await asyncio.to_thread(self._render, messages)

@@ -109,6 +109,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The model is loaded; the worker takes requests."""
 
     load_seconds: float
+    longest_token_bytes: int
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -12,7 +12,7 @@ import structlog
 
 from inference_service.domain import ModelState, ReplicaStatus
 from inference_service.engine import frames
-from inference_service.engine.worker import LoadError, Worker
+from inference_service.engine.worker import LoadError, LoadRefusedError, Worker
 from inference_service.errors import ModelNotReady
 
 _log = structlog.get_logger(__name__)
@@ -26,19 +26,22 @@ class RestartPolicy:
         first_delay_seconds: Wait before the first restart; each further one waits twice as long.
         longest_delay_seconds: The longest wait.
         healthy_seconds: A worker that lived this long resets the wait.
+        first_load_attempts: Loads that may fail before the first that succeeds.
 
     """
 
     first_delay_seconds: float = 0.2
     longest_delay_seconds: float = 30.0
     healthy_seconds: float = 60.0
+    first_load_attempts: int = 3
 
 
 class Replica:
     """Supervises the workers of one replica, one after another.
 
-    A worker that dies, or makes no progress while it owes some, is replaced. A model that can't be
-    loaded is not tried again: the same files fail the same way.
+    A worker that dies, or makes no progress while it owes some, is replaced. A model is given up
+    when a worker says that it can't be loaded, for the same files fail the same way, or when no
+    worker ever came as far as to answer; after that it is not tried again.
 
     Args:
         model: The model's name.
@@ -73,6 +76,7 @@ class Replica:
         self._worker: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._restarts = 0
+        self._has_been_ready = False
         self.state = ModelState.UNLOADED
         self.failure: str | None = None
 
@@ -97,9 +101,10 @@ class Replica:
             ModelNotReady: There is none.
 
         """
-        if self._worker is None or self.state is not ModelState.READY:
-            raise ModelNotReady(self._model, self.state.value, self.failure)
-        return self._worker
+        worker = self._worker
+        if worker is None or worker.lost.done() or self.state is not ModelState.READY:
+            raise ModelNotReady(self._model, self.state.value)
+        return worker
 
     def status(self) -> ReplicaStatus:
         """Return what the outside may know of the worker."""
@@ -121,6 +126,7 @@ class Replica:
 
     async def _supervise(self) -> None:
         delay = self._policy.first_delay_seconds
+        failed_loads = 0
         while True:
             started = time.monotonic()
             try:
@@ -128,11 +134,16 @@ class Replica:
             except LoadError as error:
                 self.failure = str(error)
                 self._log.error("model.load_failed", cause=self.failure)
-                self._set(ModelState.FAILED)
-                return
+                failed_loads += 1
+                hopeless = isinstance(error, LoadRefusedError) or (
+                    failed_loads >= self._policy.first_load_attempts
+                )
+                if not self._has_been_ready and hopeless:
+                    self._set(ModelState.FAILED)
+                    return
             except Exception:  # noqa: BLE001  logged, and told in the state
                 self._log.exception("replica.failed")
-                self.failure = "the worker could not be started; the log has the cause"
+                self.failure = "the worker could not be supervised; the log has the cause"
                 self._set(ModelState.FAILED)
                 return
             if time.monotonic() - started > self._policy.healthy_seconds:
@@ -148,6 +159,8 @@ class Replica:
             self._model, self._load, timeout_seconds=self._start_timeout_seconds
         )
         self._worker = worker
+        self._has_been_ready = True
+        self.failure = None
         self._set(ModelState.READY)
         try:
             await self._watch(worker)

@@ -15,12 +15,10 @@ import structlog
 
 from inference_service import domain
 from inference_service.engine import frames
+from inference_service.engine.output import log_output
+from inference_service.engine.rejections import error_of
 from inference_service.engine.stream import EventStream
 from inference_service.errors import (
-    ContextLengthExceeded,
-    InvalidArgument,
-    KvCacheExhausted,
-    ServiceError,
     WorkerLost,
 )
 
@@ -31,7 +29,11 @@ _log = structlog.get_logger(__name__)
 
 
 class LoadError(Exception):
-    """The worker could not load its model; the message says why."""
+    """A worker did not get as far as to answer requests; the message says why."""
+
+
+class LoadRefusedError(LoadError):
+    """The worker itself said that the model can't be loaded: its files are at fault."""
 
 
 class Worker(asyncio.Protocol):
@@ -48,13 +50,14 @@ class Worker(asyncio.Protocol):
     """
 
     _transport: asyncio.Transport
+    _ready_message: frames.Ready
 
     def __init__(self, model: str, process: asyncio.subprocess.Process) -> None:
         self._model = model
         self._process = process
         self.pid = process.pid
         self._log = _log.bind(model=model)
-        self._output = asyncio.create_task(self._log_output())
+        self._output = asyncio.create_task(log_output(process, self._log.bind(pid=process.pid)))
         self._buffer = frames.FrameBuffer()
         self._streams: dict[int, EventStream] = {}
         self._calls: dict[int, asyncio.Future[frames.Encoded | frames.Decoded]] = {}
@@ -77,7 +80,7 @@ class Worker(asyncio.Protocol):
         """Start a process and wait until it has loaded its model.
 
         Raises:
-            LoadError: It could not load, took too long, or died meanwhile.
+            LoadError: It could not be started or not load, took too long, or died meanwhile.
 
         """
         ours, theirs = socket.socketpair()
@@ -95,20 +98,29 @@ class Worker(asyncio.Protocol):
             _, self = await asyncio.get_running_loop().create_unix_connection(
                 lambda: cls(model, process), sock=ours
             )
+        except OSError as error:  # no process, no memory, no file descriptors
+            ours.close()
+            raise LoadError(f"no process could be started: {error}") from error
         except BaseException:
             ours.close()
             raise
         try:
             self._send(load)
             async with asyncio.timeout(timeout_seconds):
-                ready = await self._ready
+                self._ready_message = await self._ready
         except BaseException as error:
             await self.stop()
             if isinstance(error, TimeoutError):
                 raise LoadError(f"not loaded after {timeout_seconds:g} s") from error
             raise
-        self._log.info("worker.ready", pid=self.pid, load_seconds=round(ready.load_seconds, 2))
+        load_seconds = round(self._ready_message.load_seconds, 2)
+        self._log.info("worker.ready", pid=self.pid, load_seconds=load_seconds)
         return self
+
+    @property
+    def longest_token_bytes(self) -> int:
+        """Bytes of UTF-8 that one token stands for at most."""
+        return self._ready_message.longest_token_bytes
 
     @property
     def outstanding(self) -> int:
@@ -183,8 +195,9 @@ class Worker(asyncio.Protocol):
                 await self._process.wait()
         except TimeoutError:
             self._log.warning("worker.killed", pid=self.pid, reason="it did not end by itself")
-            self.kill()
-            await self._process.wait()
+        finally:
+            self.kill()  # also when the wait itself is cancelled
+        await self._process.wait()
         await self._output
 
     # --- asyncio.Protocol ------------------------------------------------------------------
@@ -233,7 +246,7 @@ class Worker(asyncio.Protocol):
                     ),
                 )
             case frames.Rejected(request_id):
-                error = _error(message, self._model)
+                error = error_of(message, self._model)
                 if stream := self._streams.get(request_id):
                     stream.fail(error)
                 elif (call := self._calls.get(request_id)) and not call.done():
@@ -246,7 +259,7 @@ class Worker(asyncio.Protocol):
                     self._ready.set_result(message)
             case frames.LoadFailed(cause):
                 if not self._ready.done():
-                    self._ready.set_exception(LoadError(cause))
+                    self._ready.set_exception(LoadRefusedError(cause))
 
     def _push(self, request_id: int, event: domain.Event) -> None:
         if stream := self._streams.get(request_id):
@@ -275,24 +288,3 @@ class Worker(asyncio.Protocol):
 
     def _send(self, message: frames.ToWorker) -> None:
         self._transport.write(frames.encode_frame([message]))
-
-    async def _log_output(self) -> None:
-        assert self._process.stdout
-        while line := await self._process.stdout.readline():
-            self._log.info(
-                "worker.output", pid=self.pid, line=line.decode(errors="replace").rstrip()
-            )
-
-
-def _error(rejected: frames.Rejected, model: str) -> ServiceError:
-    message, metadata = rejected.message, rejected.metadata
-    match rejected.reason:
-        case InvalidArgument.reason:
-            field = str(metadata["field"])
-            return InvalidArgument(field, message.removeprefix(f"{field}: "))
-        case ContextLengthExceeded.reason:
-            return ContextLengthExceeded(message, **metadata)
-        case KvCacheExhausted.reason:
-            return KvCacheExhausted(message, model=model, **metadata)
-        case unknown:
-            raise ValueError(f"a rejection for {unknown}")

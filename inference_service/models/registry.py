@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import jinja2
 import structlog
 
 from inference_service.chat.templates import ChatTemplate
@@ -44,7 +45,7 @@ class LoadedModel:
     ) -> None:
         self.folder = folder
         self._max_outstanding = folder.settings.max_num_seqs + config.max_waiting_requests
-        self._outstanding = 0
+        self._entering = 0
         self._template = (
             ChatTemplate(folder.chat_template, folder.special_tokens, folder.name)
             if folder.chat_template
@@ -76,9 +77,10 @@ class LoadedModel:
 
     @contextmanager
     def admitted(self) -> Iterator[Worker]:
-        """Hold a place among the model's requests and yield the worker to use.
+        """Hold a place for a request until the worker counts it, and yield that worker.
 
-        This comes before any work for the request, so that a refusal costs nothing.
+        This comes before any work for the request, so that a refusal costs nothing. It is left
+        when the request is with the worker, so that a slow reader keeps no place.
 
         Raises:
             ModelNotReady: No worker takes requests now.
@@ -86,13 +88,13 @@ class LoadedModel:
 
         """
         worker = self.replica.worker()
-        if self._outstanding >= self._max_outstanding:
+        if self._entering + worker.outstanding >= self._max_outstanding:
             raise QueueFull(self.folder.name, self._max_outstanding)
-        self._outstanding += 1
+        self._entering += 1
         try:
             yield worker
         finally:
-            self._outstanding -= 1
+            self._entering -= 1
 
     def info(self) -> ModelInfo:
         """Return what the outside may know of the model."""
@@ -105,6 +107,15 @@ class LoadedModel:
             architecture=self.folder.architecture,
             reproducible=self.folder.settings.reproducible,
         )
+
+
+def _check_template(folder: ModelFolder) -> None:
+    if folder.chat_template is None:
+        return
+    try:
+        ChatTemplate(folder.chat_template, folder.special_tokens, folder.name).check()
+    except jinja2.TemplateSyntaxError as error:
+        raise InvalidModel(f"the chat template is no Jinja: {error}") from error
 
 
 class Registry:
@@ -130,6 +141,7 @@ class Registry:
         for name in sorted(self._wanted | set(names)):
             try:
                 folder = read_model(self._config.models_dir / name)
+                _check_template(folder)
             except InvalidModel as error:
                 _log.error("model.invalid", model=name, cause=str(error))
                 self._others[name] = ModelInfo(
@@ -158,7 +170,7 @@ class Registry:
         if model := self._loaded.get(name):
             return model
         info = self.info(name)
-        raise ModelNotReady(name, info.state.value, info.failure)
+        raise ModelNotReady(name, info.state.value)
 
     def info(self, name: str) -> ModelInfo:
         """Return what the outside may know of one model.
@@ -184,5 +196,7 @@ class Registry:
     @property
     def ready(self) -> bool:
         """Whether every model that is to run answers; false if there is none."""
-        states = [self.info(name).state for name in self._wanted]
-        return bool(states) and all(state is ModelState.READY for state in states)
+        loaded = [self._loaded.get(name) for name in self._wanted]
+        return bool(loaded) and all(
+            model is not None and model.replica.state is ModelState.READY for model in loaded
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
+import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2 as stock_pb2
-from grpc_health.v1.health import aio as stock
+from grpc_health.v1 import health_pb2_grpc as stock_grpc
 from openvino_server.v1 import health_pb2, health_pb2_grpc
 
 from inference_service import __version__
@@ -16,6 +18,8 @@ from inference_service.models.registry import Registry
 from inference_service.rpc import mapping
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_UNKNOWN = stock_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthServicer(health_pb2_grpc.HealthServiceServicer):
@@ -43,33 +47,67 @@ class HealthServicer(health_pb2_grpc.HealthServiceServicer):
         )
 
 
-class ProbeHealth:
-    """Keeps `grpc.health.v1` true: the empty name is the server, a model's name is that model.
+class ProbeHealth(stock_grpc.HealthServicer):
+    """Answers `grpc.health.v1`: the empty name is the server, a model's name is that model.
 
-    The server is SERVING when every model that is to run is ready, and it isn't shutting down.
-
-    Attributes:
-        servicer: The stock servicer, to register.
-
+    The server is SERVING when every model that is to run is ready, and it isn't shutting down. In
+    place of the package's own servicer, whose watchers hold a lock while they write: one that does
+    not read stops every change of state there.
     """
 
     def __init__(self) -> None:
-        self.servicer = stock.HealthServicer()
+        self._states: dict[str, bool] = {"": False}
+        self._draining = False
+        self._watchers: set[asyncio.Event] = set()
 
-    async def update(self, registry: Registry) -> None:
+    def update(self, registry: Registry) -> None:
         """Say what the registry's states are now."""
-        await self.servicer.set("", _status(registry.ready))
+        self._states[""] = registry.ready
         for info in registry.infos():
-            await self.servicer.set(info.name, _status(info.state is ModelState.READY))
+            self._states[info.name] = info.state is ModelState.READY
+        self._notify()
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Say NOT_SERVING for everything from now on."""
-        await self.servicer.enter_graceful_shutdown()
+        self._draining = True
+        self._notify()
 
+    async def Check(  # noqa: D102  the stock proto says it
+        self, request: stock_pb2.HealthCheckRequest, context: Context
+    ) -> stock_pb2.HealthCheckResponse:
+        status = self._status(request.service)
+        if status == _UNKNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return stock_pb2.HealthCheckResponse(status=status)
 
-def _status(serving: bool) -> Any:  # the stubs give the enum no type
-    return (
-        stock_pb2.HealthCheckResponse.SERVING
-        if serving
-        else stock_pb2.HealthCheckResponse.NOT_SERVING
-    )
+    async def Watch(  # noqa: D102
+        self, request: stock_pb2.HealthCheckRequest, context: Context
+    ) -> AsyncIterator[stock_pb2.HealthCheckResponse]:
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        told = None
+        try:
+            while True:
+                changed.clear()
+                status = self._status(request.service)
+                if status != told:
+                    told = status
+                    yield stock_pb2.HealthCheckResponse(status=status)
+                else:
+                    await changed.wait()
+        finally:
+            self._watchers.discard(changed)
+
+    def _status(self, service: str) -> Any:  # the stubs give the enum no type
+        if service not in self._states:
+            return _UNKNOWN
+        serving = self._states[service] and not self._draining
+        return (
+            stock_pb2.HealthCheckResponse.SERVING
+            if serving
+            else stock_pb2.HealthCheckResponse.NOT_SERVING
+        )
+
+    def _notify(self) -> None:
+        for watcher in self._watchers:
+            watcher.set()

@@ -51,6 +51,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def Detokenize(  # noqa: D102
         self, request: inference_pb2.DetokenizeRequest, context: Context
     ) -> inference_pb2.DetokenizeResponse:
+        if len(request.token_ids) > mapping.MAX_TOKEN_IDS:
+            raise InvalidArgument("token_ids", f"at most {mapping.MAX_TOKEN_IDS} are allowed")
         text = await self._generator.detokenize(
             mapping.model_name_from_proto(request.model),
             tuple(request.token_ids),

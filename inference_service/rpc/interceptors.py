@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 
-from inference_service.errors import ClientNotAllowed, Draining, ServiceError
+from inference_service.errors import ClientNotAllowed, Draining, InvalidArgument, ServiceError
 from inference_service.rpc.status import status_of
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Parse: TypeAlias = Callable[[bytes], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 REQUEST_ID_KEY = "x-request-id"
@@ -93,32 +95,36 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         method = str(handler_call_details.method)
-        coding = (handler.request_deserializer, handler.response_serializer)
+        parse, serialize = handler.request_deserializer, handler.response_serializer
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary), *coding
+                self._unary(method, handler.unary_unary, parse), None, serialize
             )
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler.unary_stream), *coding
+                self._stream(method, handler.unary_stream, parse), None, serialize
             )
         if handler.stream_stream:  # reflection
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(method, handler.stream_stream), *coding
+                self._stream(method, handler.stream_stream, None), parse, serialize
             )
         raise TypeError(f"no way to wrap {method}")
 
-    def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+    def _unary(
+        self, method: str, behavior: Callable[..., Any], parse: Parse | None
+    ) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
             async with self._around(method, context):
-                return await behavior(request, context)
+                return await behavior(_parsed(request, parse), context)
 
         return call
 
-    def _stream(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+    def _stream(
+        self, method: str, behavior: Callable[..., Any], parse: Parse | None
+    ) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> None:
             async with self._around(method, context):
-                responses = behavior(request, context)
+                responses = behavior(_parsed(request, parse), context)
                 if not hasattr(responses, "__aiter__"):
                     await responses  # writes to the context itself
                     return
@@ -150,7 +156,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             error = raised
             status = error.reason
         except asyncio.CancelledError:
-            status = "CANCELLED"
+            left = context.time_remaining()
+            status = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
             raise
         except grpc.aio.AbortError:
             status = context.code().name
@@ -181,6 +188,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         names = context.auth_context().get("x509_subject_alternative_name", ())
         if self._allowed.isdisjoint(name.decode(errors="replace") for name in names):
             raise ClientNotAllowed
+
+
+def _parsed(request: Any, parse: Parse | None) -> Any:
+    """Parse a request here rather than before the handler, so that a failure is one of ours."""
+    if parse is None:
+        return request
+    try:
+        return parse(request)
+    except DecodeError as error:
+        raise InvalidArgument("request", "is not a message of this method") from error
 
 
 def _request_id(context: Context) -> str:

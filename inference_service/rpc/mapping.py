@@ -11,6 +11,10 @@ from inference_service import domain
 from inference_service.errors import InvalidArgument, Unsupported
 
 MAX_STOPS = 16
+MAX_MODEL_NAME = 256
+MAX_MESSAGES = 16_384
+MAX_PARTS = 1_024
+MAX_TOKEN_IDS = 1 << 20
 
 _ROLES = {
     chat_pb2.ROLE_DEVELOPER: domain.Role.DEVELOPER,
@@ -51,6 +55,8 @@ def generate_request_from_proto(request: inference_pb2.GenerateRequest) -> domai
         case "token_ids":
             if not request.token_ids.ids:
                 raise InvalidArgument("token_ids.ids", "is empty")
+            if len(request.token_ids.ids) > MAX_TOKEN_IDS:
+                raise InvalidArgument("token_ids.ids", f"at most {MAX_TOKEN_IDS} are allowed")
             prompt = domain.TokenIdsInput(tuple(request.token_ids.ids))
         case _:
             raise InvalidArgument("input", "one of chat, prompt and token_ids is required")
@@ -70,6 +76,8 @@ def model_name_from_proto(name: str, field: str = "model") -> str:
     """
     if not name:
         raise InvalidArgument(field, "is required")
+    if len(name) > MAX_MODEL_NAME:
+        raise InvalidArgument(field, f"is longer than {MAX_MODEL_NAME} characters")
     return name
 
 
@@ -85,6 +93,8 @@ def messages_from_proto(chat: chat_pb2.ChatInput) -> tuple[domain.Message, ...]:
         raise Unsupported("chat.tools")
     if not chat.messages:
         raise InvalidArgument("chat.messages", "is empty; at least one message is required")
+    if len(chat.messages) > MAX_MESSAGES:
+        raise InvalidArgument("chat.messages", f"at most {MAX_MESSAGES} are allowed")
     return tuple(_message(message, index) for index, message in enumerate(chat.messages))
 
 
@@ -99,6 +109,8 @@ def _message(message: chat_pb2.ChatMessage, index: int) -> domain.Message:
         raise Unsupported(f"{field}.role", "messages of the role tool are not supported")
     if not message.content:
         raise InvalidArgument(f"{field}.content", "is required")
+    if len(message.content) > MAX_PARTS:
+        raise InvalidArgument(f"{field}.content", f"at most {MAX_PARTS} parts are allowed")
     for place, part in enumerate(message.content):
         if part.WhichOneof("part") is None:
             raise InvalidArgument(f"{field}.content[{place}]", "has no part")

@@ -44,5 +44,5 @@ def register(
     health_pb2_grpc.add_HealthServiceServicer_to_server(
         HealthServicer(registry, lambda: drain.draining), server
     )
-    stock_grpc.add_HealthServicer_to_server(probe.servicer, server)
+    stock_grpc.add_HealthServicer_to_server(probe, server)
     reflection.enable_server_reflection(_SERVICES, server)

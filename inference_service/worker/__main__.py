@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import signal
 import socket
@@ -9,8 +10,10 @@ import sys
 import time
 
 from inference_service.engine import frames
-from inference_service.worker.batch import Pipeline
+from inference_service.worker.interface import Pipeline
 from inference_service.worker.loop import Connection, serve
+
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def _load(load: frames.Load) -> Pipeline:
@@ -23,10 +26,21 @@ def _load(load: frames.Load) -> Pipeline:
     return OpenVinoPipeline(load.model_dir, load.settings, load.context_length)
 
 
+def _die_with_parent() -> None:
+    """End at once when the service is gone, even inside a step; without Linux, after it."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
 def main() -> int:
     """Load the model that the first message names, then serve until the service hangs up."""
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then hangs up
+    # Signals to a whole process group are for the service, which drains and then hangs up.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_parent()
     with socket.socket(fileno=int(sys.argv[1])) as service:
         return _run(Connection(service))
 
@@ -46,7 +60,7 @@ def _run(connection: Connection) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, the service is told
         connection.send([frames.LoadFailed(f"{type(error).__name__}: {error}")])
         return 1
-    connection.send([frames.Ready(time.monotonic() - started)])
+    connection.send([frames.Ready(time.monotonic() - started, pipeline.longest_token_bytes)])
     serve(connection, pipeline, load.context_length)
     return 0
 

@@ -4,113 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from inference_service.engine import frames
+from inference_service.worker.interface import (
+    CacheTooSmall,
+    Generation,
+    Output,
+    Pipeline,
+    RequestRefused,
+    TextTooLong,
+)
 from inference_service.worker.text import Detokenizer, StopMatcher
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a step made of one completion; `finish_reason` is `None` while it goes on."""
-
-    index: int
-    token_ids: Sequence[int]
-    finish_reason: str | None
-
-
-class Generation(Protocol):
-    """A request inside a pipeline."""
-
-    def read(self) -> list[Output]:
-        """Return what was generated since the last read.
-
-        Raises:
-            CacheTooSmall: The pipeline gave the request up for want of key-value cache.
-
-        """
-        ...
-
-    def cancel(self) -> None:
-        """Free its resources at the next step."""
-        ...
-
-
-class CacheTooSmall(Exception):
-    """The key-value cache can't hold a request's prompt."""
-
-
-class TextTooLong(Exception):
-    """The tokenizer would cut the text.
-
-    Attributes:
-        limit: The most tokens that it gives.
-
-    """
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the tokenizer cuts texts at {limit} tokens")
-        self.limit = limit
-
-
-class RequestRefused(Exception):
-    """The engine refused a request when it was added; the pipeline is unharmed."""
-
-
-class Pipeline(Protocol):
-    """What a worker needs of an engine."""
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Turn text into token ids.
-
-        Raises:
-            TextTooLong: There are more than the tokenizer can give.
-
-        """
-        ...
-
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
-        """Turn token ids into text.
-
-        Raises:
-            ValueError: An id is outside the vocabulary.
-
-        """
-        ...
-
-    def detokenizer(self) -> Detokenizer:
-        """Return a new incremental detokenizer, special tokens skipped."""
-        ...
-
-    @property
-    def vocabulary_size(self) -> int:
-        """How many token ids there are."""
-        ...
-
-    def add(
-        self, request_id: int, token_ids: Sequence[int], sampling: frames.Sampling, max_tokens: int
-    ) -> Generation:
-        """Add a request, which stops after `max_tokens` tokens.
-
-        Raises:
-            RequestRefused: The engine can't do what `sampling` asks.
-
-        """
-        ...
-
-    def step(self) -> None:
-        """Do one forward pass over the batch. After an exception, the pipeline is unusable."""
-        ...
-
-    @property
-    def kv_cache_usage(self) -> float:
-        """The part of the key-value cache in use, 0 to 1."""
-        ...
-
-    @property
-    def pending(self) -> bool:
-        """Whether a step has work to do, if only to free what was cancelled."""
-        ...
 
 
 @dataclass(slots=True)
@@ -147,7 +51,7 @@ class Batch:
     @property
     def busy(self) -> bool:
         """Whether there is anything to step for."""
-        return self._pipeline.pending
+        return self._pipeline.pending or bool(self._requests)
 
     def submit(self, request: frames.Submit) -> frames.Started | frames.Rejected:
         """Add a request to the batch, or say why it can't be done."""
@@ -157,6 +61,8 @@ class Batch:
                 token_ids = self._pipeline.encode(request.prompt, add_special_tokens=False)
             except TextTooLong as error:
                 return self._too_long(request, error.limit)
+            except RequestRefused as error:
+                return invalid(request.request_id, "prompt", str(error))
         else:
             token_ids = request.prompt
             wrong = next((i for i in token_ids if i >= self._pipeline.vocabulary_size), None)
@@ -171,6 +77,13 @@ class Batch:
         wanted = sampling.max_tokens
         if room < (wanted or 1):
             return self._too_long(request, prompt_tokens)
+        # One that can't fit alone would be given up by the engine midway, and others with it.
+        room = min(room, self._pipeline.cache_tokens - prompt_tokens)
+        if room < (wanted or 1):
+            return _cache_too_small(request.request_id, prompt_tokens)
+        if sampling.min_tokens > (wanted or room):
+            problem = f"is more than the {wanted or room} tokens that may be generated"
+            return invalid(request.request_id, "sampling.min_tokens", problem)
         try:
             generation = self._pipeline.add(request.request_id, token_ids, sampling, wanted or room)
         except RequestRefused as error:
@@ -196,20 +109,26 @@ class Batch:
                 outputs = request.generation.read()
             except CacheTooSmall:
                 self.cancel(request_id)
-                messages.append(
-                    frames.Rejected(
-                        request_id,
-                        "KV_CACHE_EXHAUSTED",
-                        "the key-value cache is too small for this request of "
-                        f"{request.prompt_tokens} prompt tokens",
-                        {"prompt_tokens": request.prompt_tokens},
-                    )
-                )
+                messages.append(_cache_too_small(request_id, request.prompt_tokens))
                 continue
             for output in outputs:
                 self._take(request_id, request, output, messages)
+        if not self._pipeline.pending:
+            self._reject_given_up(messages)
         messages.append(self.progress())
         return messages
+
+    def _reject_given_up(self, messages: list[frames.FromWorker]) -> None:
+        """Reject what the engine dropped without saying so: it has no work left, we have."""
+        for request_id, request in list(self._requests.items()):
+            try:
+                outputs = request.generation.read()
+            except CacheTooSmall:
+                outputs = []
+            if outputs:
+                raise RuntimeError(f"the engine ended request {request_id} with output unread")
+            self.cancel(request_id)
+            messages.append(_cache_too_small(request_id, request.prompt_tokens))
 
     def progress(self) -> frames.Progress:
         """Return the counts since the worker's start."""
@@ -269,6 +188,16 @@ class Batch:
             del self._requests[request_id], self._samplings[request_id]
         else:
             self.cancel(request_id)
+
+
+def _cache_too_small(request_id: int, prompt_tokens: int) -> frames.Rejected:
+    return frames.Rejected(
+        request_id,
+        "KV_CACHE_EXHAUSTED",
+        "the key-value cache is too small for this request's prompt and completion; the prompt "
+        f"has {prompt_tokens} tokens",
+        {"prompt_tokens": prompt_tokens},
+    )
 
 
 def invalid(request_id: int, field_name: str, problem: str) -> frames.Rejected:

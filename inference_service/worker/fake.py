@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from inference_service.engine import frames
-from inference_service.worker.batch import Output
+from inference_service.worker.interface import Output
 from inference_service.worker.text import TableDetokenizer
 
 END_OF_SEQUENCE = 256
@@ -73,6 +73,16 @@ class FakePipeline:
     def kv_cache_usage(self) -> float:
         """See `Pipeline`: here, how full the batch is."""
         return min(1.0, len(self._running) / self._settings.max_num_seqs)
+
+    @property
+    def cache_tokens(self) -> int:
+        """See `Pipeline`; there is no cache to fill."""
+        return 1 << 40
+
+    @property
+    def longest_token_bytes(self) -> int:
+        """See `Pipeline`."""
+        return 1
 
     @property
     def pending(self) -> bool:

@@ -6,7 +6,8 @@ import contextlib
 import socket
 
 from inference_service.engine import frames
-from inference_service.worker.batch import Batch, Pipeline, TextTooLong, invalid
+from inference_service.worker.batch import Batch, invalid
+from inference_service.worker.interface import Pipeline, RequestRefused, TextTooLong
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -69,7 +70,7 @@ def _answer(batch: Batch, pipeline: Pipeline, message: frames.ToWorker) -> list[
         case frames.Encode(request_id, text, add_special_tokens):
             try:
                 token_ids = pipeline.encode(text, add_special_tokens=add_special_tokens)
-            except TextTooLong as error:
+            except (TextTooLong, RequestRefused) as error:
                 return [invalid(request_id, "text", str(error))]
             return [frames.Encoded(request_id, tuple(token_ids))]
         case frames.Decode(request_id, ids, skip_special_tokens):

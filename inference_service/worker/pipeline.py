@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import openvino as ov
 import openvino_genai as genai
 
 from inference_service.engine import frames
-from inference_service.worker.batch import CacheTooSmall, Output, RequestRefused, TextTooLong
+from inference_service.worker.interface import CacheTooSmall, Output, RequestRefused, TextTooLong
 from inference_service.worker.text import Detokenizer, TableDetokenizer, WindowDetokenizer
 
 _FINISH_REASONS = {
@@ -19,6 +20,10 @@ _FINISH_REASONS = {
     genai.GenerationFinishReason.LENGTH: "length",
 }
 _TRUNCATION_PROBE_TOKENS = 1000
+_PROBE_REQUEST_ID = 0  # the service counts from 1
+# Tokens in a block of the key-value cache, fixed by the engine for each kind of device.
+_CPU_BLOCK_TOKENS = 32
+_GPU_BLOCK_TOKENS = 16
 # Text whose tokens show whether each token's bytes are its own: spaces, splits, several scripts.
 _PROBE = "Hello  world, na\u00efve \U0001f600 \u4e2d\u6587\n\t x = f(1)"
 
@@ -84,6 +89,7 @@ class OpenVinoPipeline:
     """
 
     def __init__(self, model_dir: str, settings: frames.ModelSettings, context_length: int) -> None:
+        self._device = settings.device
         scheduler = genai.SchedulerConfig()
         scheduler.cache_size = settings.kv_cache_gib
         scheduler.max_num_seqs = settings.max_num_seqs
@@ -98,11 +104,22 @@ class OpenVinoPipeline:
         self._table = _byte_table(self._tokenizer)
         self._table_is_exact = self._probe_table()
         self._truncates_at = self._probe_truncation(context_length)
+        self._cache_tokens = self._probe_cache()
 
     @property
     def vocabulary_size(self) -> int:
         """See `Pipeline`."""
         return len(self._table)
+
+    @property
+    def longest_token_bytes(self) -> int:
+        """See `Pipeline`."""
+        return max(len(token) for token in self._table)
+
+    @property
+    def cache_tokens(self) -> int:
+        """See `Pipeline`."""
+        return self._cache_tokens
 
     @property
     def kv_cache_usage(self) -> float:
@@ -116,7 +133,11 @@ class OpenVinoPipeline:
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """See `Pipeline`."""
-        token_ids = self._encode(text, add_special_tokens=add_special_tokens)
+        try:
+            token_ids = self._encode(text, add_special_tokens=add_special_tokens)
+        except RuntimeError as error:
+            sys.stderr.write(f"{error}\n")  # its text names files of the engine; not for callers
+            raise RequestRefused("the tokenizer can't read it") from error
         if self._truncates_at and len(token_ids) >= self._truncates_at:
             raise TextTooLong(self._truncates_at)
         return token_ids
@@ -166,11 +187,25 @@ class OpenVinoPipeline:
         try:
             return OpenVinoGeneration(self._pipeline.add_request(request_id, prompt, config))
         except RuntimeError as error:
-            raise RequestRefused(str(error)) from error
+            sys.stderr.write(f"{error}\n")  # its text names files of the engine; not for callers
+            raise RequestRefused("the engine can't combine these parameters") from error
 
     def step(self) -> None:
         """See `Pipeline`."""
         self._pipeline.step()
+
+    def _probe_cache(self) -> int:
+        """Generate a little, and tell the cache's size from the part that its one block fills."""
+        config = genai.GenerationConfig()
+        config.max_new_tokens = 1
+        config.ignore_eos = True
+        prompt = ov.Tensor(np.zeros((1, 1), dtype=np.int64))
+        handle = self._pipeline.add_request(_PROBE_REQUEST_ID, prompt, config)
+        while self.pending:
+            self._pipeline.step()
+        handle.read_all()  # a request whose handle is gone would not have run
+        blocks = round(100 / float(self._pipeline.get_metrics().max_cache_usage))
+        return blocks * (_CPU_BLOCK_TOKENS if self._device == "CPU" else _GPU_BLOCK_TOKENS)
 
     def _probe_truncation(self, context_length: int) -> int | None:
         """Find the number of tokens at which the tokenizer silently cuts text, if it does.

@@ -34,7 +34,11 @@ class TableDetokenizer:
     def push(self, token_ids: Sequence[int]) -> str:
         """See `Detokenizer`."""
         table = self._table
-        return self._decoder.decode(b"".join([table[token_id] for token_id in token_ids]))
+        try:
+            data = b"".join([table[token_id] for token_id in token_ids])
+        except IndexError:  # a model may generate ids that only pad its vocabulary
+            data = b"".join([table[i] for i in token_ids if i < len(table)])
+        return self._decoder.decode(data)
 
     def flush(self) -> str:
         """See `Detokenizer`."""

@@ -173,8 +173,31 @@ async def test_load_that_fails_is_not_tried_again(
     with pytest.raises(ModelNotReady) as caught:
         replica.worker()
     assert caught.value.metadata["state"] == "failed"
-    assert "ould not find a model" in caught.value.metadata["cause"]
+    assert replica.failure is not None
+    assert "ould not find a model" in replica.failure
+    assert "cause" not in caught.value.metadata  # it names files; callers may not see it
     assert replica.status().restarts == 0
+
+
+async def test_worker_that_dies_while_it_reloads_is_tried_again(
+    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall, gate: Any
+) -> None:
+    gate.open()
+    replica, states = make_replica()
+    replica.start()
+    await until(eventually, replica, ModelState.READY)
+    gate.shut()
+    first = replica.worker().pid
+    os.kill(first, signal.SIGKILL)
+    await until(eventually, replica, ModelState.LOADING)
+    await eventually(lambda: new_children() - {first})
+    (second,) = new_children() - {first}
+    os.kill(second, signal.SIGKILL)
+    await eventually(lambda: replica.failure is not None)
+    gate.open()
+    await until(eventually, replica, ModelState.READY)
+    assert ModelState.FAILED not in states
+    assert replica.failure is None
 
 
 @pytest.mark.usefixtures("gate")

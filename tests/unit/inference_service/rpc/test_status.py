@@ -25,7 +25,7 @@ EXAMPLES = [
     errors.ContextLengthExceeded("long", prompt_tokens=9, context_length=8, max_tokens=1),
     errors.ChatTemplateError("refused", model="m"),
     errors.ModelNotFound("m"),
-    errors.ModelNotReady("m", "failed", "no such file"),
+    errors.ModelNotReady("m", "failed"),
     errors.KvCacheExhausted("small", model="m", prompt_tokens=9),
     errors.QueueFull("m", 3),
     errors.ReaderTooSlow(1024),

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from inference_service.engine import frames
-from inference_service.worker.batch import Pipeline
 from inference_service.worker.fake import FakePipeline
+from inference_service.worker.interface import Pipeline
 from inference_service.worker.loop import Connection, serve
 
 TIMEOUT_SECONDS = 10

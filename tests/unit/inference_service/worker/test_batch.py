@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from inference_service.engine import frames
-from inference_service.worker.batch import (
-    Batch,
+from inference_service.worker.batch import Batch
+from inference_service.worker.fake import FakePipeline
+from inference_service.worker.interface import (
     CacheTooSmall,
     Output,
     RequestRefused,
     TextTooLong,
 )
-from inference_service.worker.fake import FakePipeline
 
 CONTEXT = 10
 replace = msgspec.structs.replace
@@ -62,6 +62,54 @@ def run(batch: Batch, *requests: frames.Submit) -> list[frames.FromWorker]:
     while batch.busy:
         messages += [m for m in batch.step() if not isinstance(m, frames.Progress)]
     return messages
+
+
+class SmallCache(FakePipeline):
+    """A fake pipeline whose cache holds fewer tokens than the context."""
+
+    cache_tokens = 6
+
+
+def test_what_can_never_fit_the_cache_is_refused(sampling: frames.Sampling) -> None:
+    """The engine would give it up midway, and with it others that run beside it."""
+    batch = Batch(SmallCache(frames.ModelSettings(engine="fake")), CONTEXT)
+    endless = replace(sampling, ignore_eos=True)
+    fits = run(batch, frames.Submit(1, "xxx", replace(endless, max_tokens=3)))
+    assert fits[-1] == frames.Finished(1, 0, "length", 3, 3, None)
+    for request in (
+        frames.Submit(2, "xxx", replace(endless, max_tokens=4)),
+        frames.Submit(3, "xxxxxx", endless),
+    ):
+        (rejected,) = run(batch, request)
+        assert rejected.reason == "KV_CACHE_EXHAUSTED"
+    # Without a number of its own, a request ends where the cache does.
+    assert run(batch, frames.Submit(4, "xxxx", endless))[-1].completion_tokens == 2
+
+
+def test_more_tokens_than_there_is_room_for_are_no_minimum(
+    batch: Batch, sampling: frames.Sampling
+) -> None:
+    (rejected,) = run(batch, frames.Submit(1, "xxxx", replace(sampling, min_tokens=7)))
+    assert rejected.metadata == {"field": "sampling.min_tokens"}
+
+
+class Forgetful(FakePipeline):
+    """A fake pipeline that drops its requests in the second step, and does not say so."""
+
+    steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == 2:
+            self._running.clear()
+        super().step()
+
+
+def test_what_the_engine_drops_silently_is_rejected(sampling: frames.Sampling) -> None:
+    batch = Batch(Forgetful(frames.ModelSettings(engine="fake")), CONTEXT)
+    messages = run(batch, frames.Submit(1, "xxx", sampling))
+    assert messages[-1].reason == "KV_CACHE_EXHAUSTED"
+    assert not batch.busy
 
 
 def text_of(messages: list[frames.FromWorker]) -> str:

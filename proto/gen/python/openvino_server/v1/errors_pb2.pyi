@@ -49,8 +49,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MODEL_NOT_READY: _ErrorReason.ValueType  # 5
     """UNAVAILABLE. The model is known and can't answer now: it is loading,
     restarting, unloaded or failed.
-    Metadata: `model`, `state` (a name of `ModelState`, in lower case), and
-    `cause` if the model failed to load.
+    Metadata: `model`, `state` (a name of `ModelState`, in lower case). Why a
+    model failed is told by `ModelService`.
     """
     ERROR_REASON_WORKER_LOST: _ErrorReason.ValueType  # 6
     """UNAVAILABLE. The engine worker that ran the request died or was ended
@@ -126,8 +126,8 @@ Metadata: `model`.
 ERROR_REASON_MODEL_NOT_READY: ErrorReason.ValueType  # 5
 """UNAVAILABLE. The model is known and can't answer now: it is loading,
 restarting, unloaded or failed.
-Metadata: `model`, `state` (a name of `ModelState`, in lower case), and
-`cause` if the model failed to load.
+Metadata: `model`, `state` (a name of `ModelState`, in lower case). Why a
+model failed is told by `ModelService`.
 """
 ERROR_REASON_WORKER_LOST: ErrorReason.ValueType  # 6
 """UNAVAILABLE. The engine worker that ran the request died or was ended
