@@ -162,6 +162,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         except grpc.aio.AbortError:
             status = context.code().name
             raise
+        except grpc.aio.InternalError as gone:
+            # A write to a call that has just ended: the client left, or its deadline passed.
+            status = "CANCELLED"
+            raise asyncio.CancelledError from gone
         except Exception:  # noqa: BLE001  logged, and told as INTERNAL
             status = "INTERNAL"
             _log.exception("rpc.failed", method=method)
