@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +119,7 @@ def load_config(arguments: Sequence[str]) -> tuple[GatewayConfig, dict[str, str]
     Configured.__doc__ = GatewayConfig.__doc__
     if known.config and not known.config.is_file():
         raise SystemExit(f"--config: no file {known.config}")
-    config = Configured(_cli_parse_args=list(flags))  # type: ignore[call-arg]
+    config = Configured(_cli_parse_args=list(flags), **_mistyped(os.environ))  # type: ignore[call-arg]
     layers = {
         "file": TomlConfigSettingsSource(Configured)(),
         "environment": EnvSettingsSource(Configured)(),
@@ -128,3 +129,11 @@ def load_config(arguments: Sequence[str]) -> tuple[GatewayConfig, dict[str, str]
     for origin, values in layers.items():
         origins.update(dict.fromkeys(values.keys() & origins.keys(), origin))
     return config, origins
+
+
+def _mistyped(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables with the prefix that are no setting, for the model to refuse as extra."""
+    prefix = ENV_PREFIX.lower()
+    names = {name.lower(): value for name, value in environment.items()}
+    given = {n.removeprefix(prefix): v for n, v in names.items() if n.startswith(prefix)}
+    return {n: v for n, v in given.items() if n not in GatewayConfig.model_fields}

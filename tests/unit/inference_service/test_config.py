@@ -106,3 +106,10 @@ def test_configuration_is_not_changed_later(flags: list[str]) -> None:
 
 def test_every_field_is_described() -> None:
     assert [n for n, field in ServiceConfig.model_fields.items() if not field.description] == []
+
+
+def test_mistyped_variable_is_refused(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A security setting that is misspelt must not be without effect in silence."""
+    monkeypatch.setenv("OVS_SERVICE_ALLOWED_CLIENT_NAME", "gateway")
+    with pytest.raises(ValidationError, match="allowed_client_name\n"):
+        load_config(flags)

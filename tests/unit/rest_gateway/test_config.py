@@ -65,3 +65,9 @@ def test_missing_file(flags: list[str]) -> None:
 
 def test_every_field_is_described() -> None:
     assert [n for n, field in GatewayConfig.model_fields.items() if not field.description] == []
+
+
+def test_mistyped_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVS_GATEWAY_MAX_BODY", "1")
+    with pytest.raises(ValidationError, match="max_body\n"):
+        load_config([])
