@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, DirectoryPath, Field, FilePath
 from pydantic_settings import (
@@ -135,7 +135,7 @@ def load_config(arguments: Sequence[str]) -> tuple[ServiceConfig, dict[str, str]
     return config, origins
 
 
-def _mistyped(environment: Mapping[str, str]) -> dict[str, str]:
+def _mistyped(environment: Mapping[str, str]) -> dict[str, Any]:
     """Give the variables with the prefix that are no setting, for the model to refuse as extra."""
     prefix = ENV_PREFIX.lower()
     names = {name.lower(): value for name, value in environment.items()}
