@@ -8,39 +8,14 @@ The end of the stream ends the worker.
 from __future__ import annotations
 
 import struct
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
+from inference_service.engine.settings import ModelSettings
+
 _LENGTH = struct.Struct(">I")
 MAX_FRAME_BYTES = 256 << 20
-
-
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `model.toml` in a model's folder may say; each has a default that suits most models."""
-
-    engine: Literal["openvino", "fake"] = "openvino"
-    """`fake` echoes prompts without a model, for tests of everything around the engine."""
-    device: str = "CPU"
-    """The OpenVINO device."""
-    reproducible: bool = False
-    """Batch-invariant arithmetic: the same request gives the same tokens whatever else runs."""
-    context_length: Count | None = None
-    """Tokens of prompt and completion together; unset: what the model's files say."""
-    kv_cache_gib: Count = 1
-    """Size of the key-value cache, GiB."""
-    max_num_seqs: Count = 256
-    """Sequences in a batch at most."""
-    max_num_batched_tokens: Count = 256
-    """Tokens in a step at most; a longer prompt is prefilled in several steps."""
-    enable_prefix_caching: bool = True
-    """Whether prompts with a common beginning share its key-value blocks."""
-    fake_step_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Of the fake engine: how long a step takes."""
-
 
 # --- service to worker -------------------------------------------------------------------------
 
@@ -51,6 +26,7 @@ class Load(msgspec.Struct, frozen=True, tag=True, array_like=True):
     model_dir: str
     settings: ModelSettings
     context_length: int
+    kind: Literal["generation", "embedding", "rerank"] = "generation"
 
 
 class Sampling(msgspec.Struct, frozen=True, array_like=True):
@@ -68,14 +44,28 @@ class Sampling(msgspec.Struct, frozen=True, array_like=True):
     min_tokens: int
     stop: tuple[str, ...]
     ignore_eos: bool
+    n: int = 1
+    logprobs: bool = False
+
+
+class Grammar(msgspec.Struct, frozen=True, array_like=True):
+    """A form that the completion must have; see `Grammar` in the service's domain."""
+
+    kind: Literal["json_schema", "regex", "ebnf", "structural_tag"]
+    source: str
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Generate a completion of a prompt, or of token ids."""
+    """Generate completions of a prompt, or of token ids.
+
+    The text of special tokens is left out, but for those named in `markers`.
+    """
 
     request_id: int
     prompt: str | tuple[int, ...]
     sampling: Sampling
+    grammar: Grammar | None = None
+    markers: tuple[str, ...] = ()
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -100,7 +90,29 @@ class Decode(msgspec.Struct, frozen=True, tag=True, array_like=True):
     skip_special_tokens: bool
 
 
-ToWorker = Load | Submit | Cancel | Encode | Decode
+class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Turn texts, or token ids, into vectors; answered by `Embedded` or `Rejected`."""
+
+    request_id: int
+    inputs: tuple[str | tuple[int, ...], ...]
+
+
+class Rerank(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Score documents by how well they answer a query; answered by `Reranked` or `Rejected`."""
+
+    request_id: int
+    query: str
+    documents: tuple[str, ...]
+
+
+class CheckGrammar(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Of a grammar process: compile a grammar; answered by `GrammarChecked`."""
+
+    request_id: int
+    grammar: Grammar
+
+
+ToWorker = Load | Submit | Cancel | Encode | Decode | Embed | Rerank | CheckGrammar
 
 # --- worker to service -------------------------------------------------------------------------
 
@@ -123,14 +135,28 @@ class Started(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     request_id: int
     prompt_tokens: int
+    cached_tokens: int | None = None
+
+
+class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
+    """A generated token, its bytes, and the natural logarithm of its probability."""
+
+    token_id: int
+    token: bytes
+    logprob: float
 
 
 class Delta(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Text of one completion of a request."""
+    """Text of one completion of a request.
+
+    `tokens` counts those generated since the last delta; `logprobs` has each, if asked for.
+    """
 
     request_id: int
     index: int
     text: str
+    tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -142,6 +168,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True, array_like=True):
     prompt_tokens: int
     completion_tokens: int
     matched_stop: str | None
+    cached_tokens: int | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -167,6 +194,29 @@ class Decoded(msgspec.Struct, frozen=True, tag=True, array_like=True):
     text: str
 
 
+class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `Embed`: for each input a vector of unit length, as little-endian float32."""
+
+    request_id: int
+    vectors: tuple[bytes, ...]
+    prompt_tokens: int
+
+
+class Reranked(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `Rerank`: for each document a score, 0 to 1."""
+
+    request_id: int
+    scores: tuple[float, ...]
+    prompt_tokens: int
+
+
+class GrammarChecked(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `CheckGrammar`; `problem` is the compiler's message if it doesn't compile."""
+
+    request_id: int
+    problem: str | None
+
+
 class Progress(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The worker's counts since its start; in every frame that a step makes."""
 
@@ -176,7 +226,18 @@ class Progress(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 FromWorker = (
-    Ready | LoadFailed | Started | Delta | Finished | Rejected | Encoded | Decoded | Progress
+    Ready
+    | LoadFailed
+    | Started
+    | Delta
+    | Finished
+    | Rejected
+    | Encoded
+    | Decoded
+    | Embedded
+    | Reranked
+    | GrammarChecked
+    | Progress
 )
 
 _encoder = msgspec.msgpack.Encoder()

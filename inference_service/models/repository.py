@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from inference_service.engine.frames import ModelSettings
+from inference_service.engine.settings import ModelSettings
 
 SETTINGS_FILE = "model.toml"
 IR_FILE = "openvino_model.xml"

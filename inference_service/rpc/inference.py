@@ -64,3 +64,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: inference_pb2.EmbedRequest, context: Context
     ) -> inference_pb2.EmbedResponse:
         raise Unsupported("Embed")
+
+    async def Rerank(  # noqa: D102
+        self, request: inference_pb2.RerankRequest, context: Context
+    ) -> inference_pb2.RerankResponse:
+        raise Unsupported("Rerank")

@@ -26,6 +26,7 @@ _ROLES = {
 _FINISH_REASONS = {
     domain.FinishReason.STOP: inference_pb2.FINISH_REASON_STOP,
     domain.FinishReason.LENGTH: inference_pb2.FINISH_REASON_LENGTH,
+    domain.FinishReason.TOOL_CALLS: inference_pb2.FINISH_REASON_TOOL_CALLS,
 }
 _STATES = {
     domain.ModelState.UNLOADED: models_pb2.MODEL_STATE_UNLOADED,
@@ -190,6 +191,20 @@ def _event(event: domain.Event) -> inference_pb2.GenerateEvent:
         case domain.Started(prompt_tokens):
             return inference_pb2.GenerateEvent(
                 started=inference_pb2.Started(prompt_tokens=prompt_tokens)
+            )
+        case domain.ReasoningDelta(index, text):
+            return inference_pb2.GenerateEvent(
+                index=index, reasoning=inference_pb2.ReasoningDelta(text=text)
+            )
+        case domain.ToolCallDelta():
+            return inference_pb2.GenerateEvent(
+                index=event.index,
+                tool_call=inference_pb2.ToolCallDelta(
+                    call_index=event.call_index,
+                    id=event.id,
+                    name=event.name,
+                    arguments_json_delta=event.arguments,
+                ),
             )
         case domain.Finished():
             return inference_pb2.GenerateEvent(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.worker.interface import Output
 from inference_service.worker.text import TableDetokenizer
 
@@ -65,7 +66,7 @@ class FakePipeline:
 
     vocabulary_size = len(_TABLE)
 
-    def __init__(self, settings: frames.ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._running: list[FakeGeneration] = []
 

@@ -86,5 +86,5 @@ def _answer(batch: Batch, pipeline: Pipeline, message: frames.ToWorker) -> list[
                     )
                 ]
             return [frames.Decoded(request_id, text)]
-        case frames.Load():
-            raise ValueError("a worker loads one model, once")
+        case frames.Load() | frames.Embed() | frames.Rerank() | frames.CheckGrammar():
+            raise ValueError(f"a worker of this kind has no answer to {type(message).__name__}")

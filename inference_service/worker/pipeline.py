@@ -11,6 +11,7 @@ import openvino as ov
 import openvino_genai as genai
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.worker.interface import CacheTooSmall, Output, RequestRefused, TextTooLong
 from inference_service.worker.text import Detokenizer, TableDetokenizer, WindowDetokenizer
 
@@ -28,7 +29,7 @@ _GPU_BLOCK_TOKENS = 16
 _PROBE = "Hello  world, na\u00efve \U0001f600 \u4e2d\u6587\n\t x = f(1)"
 
 
-def plugin_properties(settings: frames.ModelSettings) -> dict[str, Any]:
+def plugin_properties(settings: ModelSettings) -> dict[str, Any]:
     """Return the OpenVINO properties for a model's settings.
 
     Inference threads that are pinned to cores fight the server's other processes for them, so they
@@ -88,7 +89,7 @@ class OpenVinoPipeline:
 
     """
 
-    def __init__(self, model_dir: str, settings: frames.ModelSettings, context_length: int) -> None:
+    def __init__(self, model_dir: str, settings: ModelSettings, context_length: int) -> None:
         self._device = settings.device
         scheduler = genai.SchedulerConfig()
         scheduler.cache_size = settings.kv_cache_gib

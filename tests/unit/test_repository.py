@@ -13,7 +13,7 @@ import pytest
 from openvino_server.v1 import errors_pb2
 from openvino_server_cli.up import DEFAULT_MODEL, DEFAULT_SOURCE
 
-from inference_service.engine.frames import ModelSettings
+from inference_service.engine.settings import ModelSettings
 from inference_service.rpc.status import STATUS_CODES
 from rest_gateway.openai.errors import REASONS
 

@@ -9,6 +9,7 @@ import pytest
 
 from inference_service.domain import Event, Finished, TextDelta
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.engine.stream import EventStream
 from inference_service.engine.worker import Worker
 
@@ -20,7 +21,7 @@ def load() -> Callable[..., frames.Load]:
     """Give a function that makes what a fake worker is told to load."""
 
     def make(**settings: object) -> frames.Load:
-        return frames.Load("", frames.ModelSettings(engine="fake", **settings), CONTEXT)
+        return frames.Load("", ModelSettings(engine="fake", **settings), CONTEXT)
 
     return make
 

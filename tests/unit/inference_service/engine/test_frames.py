@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 
 COUNT = st.integers(0, 2**32 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FINITE = st.floats(allow_nan=False)
 SETTINGS = st.builds(
-    frames.ModelSettings,
+    ModelSettings,
     engine=st.sampled_from(["openvino", "fake"]),
     device=TEXT,
     reproducible=st.booleans(),
@@ -39,6 +40,13 @@ SAMPLING = st.builds(
     min_tokens=COUNT,
     stop=st.lists(TEXT, max_size=3).map(tuple),
     ignore_eos=st.booleans(),
+    n=COUNT,
+    logprobs=st.booleans(),
+)
+KINDS = ["json_schema", "regex", "ebnf", "structural_tag"]
+GRAMMAR = st.builds(frames.Grammar, kind=st.sampled_from(KINDS), source=TEXT)
+LOGPROB = st.builds(
+    frames.TokenLogprob, token_id=COUNT, token=st.binary(max_size=9), logprob=FINITE
 )
 IDS = st.lists(COUNT, max_size=9).map(tuple)
 
@@ -46,13 +54,22 @@ IDS = st.lists(COUNT, max_size=9).map(tuple)
 def messages(kinds: object) -> st.SearchStrategy[list[object]]:
     """Build lists of messages of every kind, each field filled by its type."""
     strategies = {
-        frames.ModelSettings: SETTINGS,
+        ModelSettings: SETTINGS,
         frames.Sampling: SAMPLING,
         int: COUNT,
         float: FINITE,
         str: TEXT,
         bool: st.booleans(),
         str | None: st.none() | TEXT,
+        int | None: st.none() | COUNT,
+        bytes: st.binary(max_size=9),
+        tuple[str, ...]: st.lists(TEXT, max_size=3).map(tuple),
+        tuple[bytes, ...]: st.lists(st.binary(max_size=9), max_size=3).map(tuple),
+        tuple[float, ...]: st.lists(FINITE, max_size=3).map(tuple),
+        tuple[str | tuple[int, ...], ...]: st.lists(TEXT | IDS, max_size=3).map(tuple),
+        tuple[frames.TokenLogprob, ...]: st.lists(LOGPROB, max_size=3).map(tuple),
+        frames.Grammar: GRAMMAR,
+        frames.Grammar | None: st.none() | GRAMMAR,
         tuple[int, ...]: IDS,
         str | tuple[int, ...]: TEXT | IDS,
         dict[str, int | str]: st.dictionaries(TEXT, COUNT | TEXT, max_size=3),
@@ -135,4 +152,4 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
 )
 def test_settings_are_checked(values: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError, match=next(iter(values))):
-        msgspec.convert(values, frames.ModelSettings)
+        msgspec.convert(values, ModelSettings)

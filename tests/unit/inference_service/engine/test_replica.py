@@ -13,6 +13,7 @@ import pytest
 from inference_service.domain import ModelState
 from inference_service.engine import frames
 from inference_service.engine.replica import Replica, RestartPolicy
+from inference_service.engine.settings import ModelSettings
 from inference_service.errors import ModelNotReady, WorkerLost
 
 BIG = 1 << 20
@@ -165,7 +166,7 @@ async def test_long_steps_are_no_hang_and_idleness_is_none(
 async def test_load_that_fails_is_not_tried_again(
     make_replica: AnyCall, eventually: AnyCall, tmp_path: Path, new_children: AnyCall
 ) -> None:
-    replica, states = make_replica(frames.Load(str(tmp_path), frames.ModelSettings(), 100))
+    replica, states = make_replica(frames.Load(str(tmp_path), ModelSettings(), 100))
     replica.start()
     await eventually(lambda: replica.state is ModelState.FAILED, 60)
     assert states == [ModelState.LOADING, ModelState.FAILED]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.engine.frames import ModelSettings
+from inference_service.engine.settings import ModelSettings
 from inference_service.models.repository import (
     InvalidModel,
     SamplingDefaults,

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.worker.fake import FakePipeline
 from inference_service.worker.interface import Pipeline
 from inference_service.worker.loop import Connection, serve
@@ -98,7 +99,7 @@ def run_loop() -> Iterator[Callable[..., RunningLoop]]:
         def run(
             pipeline: Pipeline | None = None, *, context_length: int = 1000, **settings: object
         ) -> RunningLoop:
-            pipeline = pipeline or FakePipeline(frames.ModelSettings(engine="fake", **settings))
+            pipeline = pipeline or FakePipeline(ModelSettings(engine="fake", **settings))
             loop = RunningLoop(pipeline, context_length)
             stack.callback(loop.joined)
             stack.callback(loop.close)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.worker.batch import Batch
 from inference_service.worker.fake import FakePipeline
 from inference_service.worker.interface import (
@@ -36,7 +37,7 @@ class StubbornPipeline(FakePipeline):
     """A fake pipeline that refuses as OpenVINO's does, by the prompt's first letter."""
 
     def __init__(self) -> None:
-        super().__init__(frames.ModelSettings(engine="fake"))
+        super().__init__(ModelSettings(engine="fake"))
         self.given_up = GivenUp()
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
@@ -53,7 +54,7 @@ class StubbornPipeline(FakePipeline):
 
 @pytest.fixture
 def batch() -> Batch:
-    return Batch(FakePipeline(frames.ModelSettings(engine="fake")), CONTEXT)
+    return Batch(FakePipeline(ModelSettings(engine="fake")), CONTEXT)
 
 
 def run(batch: Batch, *requests: frames.Submit) -> list[frames.FromWorker]:
@@ -72,7 +73,7 @@ class SmallCache(FakePipeline):
 
 def test_what_can_never_fit_the_cache_is_refused(sampling: frames.Sampling) -> None:
     """The engine would give it up midway, and with it others that run beside it."""
-    batch = Batch(SmallCache(frames.ModelSettings(engine="fake")), CONTEXT)
+    batch = Batch(SmallCache(ModelSettings(engine="fake")), CONTEXT)
     endless = replace(sampling, ignore_eos=True)
     fits = run(batch, frames.Submit(1, "xxx", replace(endless, max_tokens=3)))
     assert fits[-1] == frames.Finished(1, 0, "length", 3, 3, None)
@@ -106,7 +107,7 @@ class Forgetful(FakePipeline):
 
 
 def test_what_the_engine_drops_silently_is_rejected(sampling: frames.Sampling) -> None:
-    batch = Batch(Forgetful(frames.ModelSettings(engine="fake")), CONTEXT)
+    batch = Batch(Forgetful(ModelSettings(engine="fake")), CONTEXT)
     messages = run(batch, frames.Submit(1, "xxx", sampling))
     assert messages[-1].reason == "KV_CACHE_EXHAUSTED"
     assert not batch.busy

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from inference_service.engine import frames
+from inference_service.engine.settings import ModelSettings
 from inference_service.worker.fake import FakePipeline
 
 RunLoop = Callable[..., Any]
@@ -17,7 +18,7 @@ class CountingPipeline(FakePipeline):
     """A fake pipeline that counts its steps, and waits before each for the test's leave."""
 
     def __init__(self) -> None:
-        super().__init__(frames.ModelSettings(engine="fake"))
+        super().__init__(ModelSettings(engine="fake"))
         self.steps = 0
         self.may_step = threading.Semaphore(0)
 
@@ -162,6 +163,6 @@ def test_step_that_raises_ends_the_loop(run_loop: RunLoop, sampling: frames.Samp
 
 def test_second_load_ends_the_loop(run_loop: RunLoop) -> None:
     loop = run_loop()
-    loop.send(frames.Load("x", frames.ModelSettings(), 10))
+    loop.send(frames.Load("x", ModelSettings(), 10))
     assert loop.joined()
     assert isinstance(loop.error, ValueError)

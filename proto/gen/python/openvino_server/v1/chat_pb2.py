@@ -24,23 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dopenvino_server/v1/chat.proto\x12\x12openvino_server.v1\"g\n\tChatInput\x12\x31\n\x08messages\x18\x01 \x03(\x0b\x32\x1f.openvino_server.v1.ChatMessage\x12\'\n\x05tools\x18\x02 \x03(\x0b\x32\x18.openvino_server.v1.Tool\"\xe1\x01\n\x0b\x43hatMessage\x12&\n\x04role\x18\x01 \x01(\x0e\x32\x18.openvino_server.v1.Role\x12\x30\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x1f.openvino_server.v1.ContentPart\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x30\n\ntool_calls\x18\x04 \x03(\x0b\x32\x1c.openvino_server.v1.ToolCall\x12\x19\n\x0ctool_call_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_nameB\x0f\n\r_tool_call_id\"%\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x42\x06\n\x04part\"\x90\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0fparameters_json\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x0e\n\x0c_descriptionB\x12\n\x10_parameters_jsonB\t\n\x07_strict\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eROLE_DEVELOPER\x10\x01\x12\x0f\n\x0bROLE_SYSTEM\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dopenvino_server/v1/chat.proto\x12\x12openvino_server.v1\"\x86\x03\n\tChatInput\x12\x31\n\x08messages\x18\x01 \x03(\x0b\x32\x1f.openvino_server.v1.ChatMessage\x12\'\n\x05tools\x18\x02 \x03(\x0b\x32\x18.openvino_server.v1.Tool\x12\x33\n\x0btool_choice\x18\x03 \x01(\x0b\x32\x1e.openvino_server.v1.ToolChoice\x12 \n\x13parallel_tool_calls\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10reasoning_effort\x18\x05 \x01(\tH\x01\x88\x01\x01\x12!\n\x14template_kwargs_json\x18\x06 \x01(\tH\x02\x88\x01\x01\x12#\n\x16\x63ontinue_final_message\x18\x07 \x01(\x08H\x03\x88\x01\x01\x42\x16\n\x14_parallel_tool_callsB\x13\n\x11_reasoning_effortB\x17\n\x15_template_kwargs_jsonB\x19\n\x17_continue_final_message\"Q\n\nToolChoice\x12\x30\n\x04mode\x18\x01 \x01(\x0e\x32\".openvino_server.v1.ToolChoiceMode\x12\x11\n\tfunctions\x18\x02 \x03(\t\"\x87\x02\n\x0b\x43hatMessage\x12&\n\x04role\x18\x01 \x01(\x0e\x32\x18.openvino_server.v1.Role\x12\x30\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x1f.openvino_server.v1.ContentPart\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x30\n\ntool_calls\x18\x04 \x03(\x0b\x32\x1c.openvino_server.v1.ToolCall\x12\x19\n\x0ctool_call_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x16\n\treasoning\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\x07\n\x05_nameB\x0f\n\r_tool_call_idB\x0c\n\n_reasoning\"%\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x42\x06\n\x04part\"\x90\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0fparameters_json\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x0e\n\x0c_descriptionB\x12\n\x10_parameters_jsonB\t\n\x07_strict\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t*\x87\x01\n\x0eToolChoiceMode\x12 \n\x1cTOOL_CHOICE_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15TOOL_CHOICE_MODE_NONE\x10\x01\x12\x19\n\x15TOOL_CHOICE_MODE_AUTO\x10\x02\x12\x1d\n\x19TOOL_CHOICE_MODE_REQUIRED\x10\x03*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eROLE_DEVELOPER\x10\x01\x12\x0f\n\x0bROLE_SYSTEM\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'openvino_server.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=634
-  _globals['_ROLE']._serialized_end=749
-  _globals['_CHATINPUT']._serialized_start=53
-  _globals['_CHATINPUT']._serialized_end=156
-  _globals['_CHATMESSAGE']._serialized_start=159
-  _globals['_CHATMESSAGE']._serialized_end=384
-  _globals['_CONTENTPART']._serialized_start=386
-  _globals['_CONTENTPART']._serialized_end=423
-  _globals['_TOOL']._serialized_start=426
-  _globals['_TOOL']._serialized_end=570
-  _globals['_TOOLCALL']._serialized_start=572
-  _globals['_TOOLCALL']._serialized_end=632
+  _globals['_TOOLCHOICEMODE']._serialized_start=1044
+  _globals['_TOOLCHOICEMODE']._serialized_end=1179
+  _globals['_ROLE']._serialized_start=1181
+  _globals['_ROLE']._serialized_end=1296
+  _globals['_CHATINPUT']._serialized_start=54
+  _globals['_CHATINPUT']._serialized_end=444
+  _globals['_TOOLCHOICE']._serialized_start=446
+  _globals['_TOOLCHOICE']._serialized_end=527
+  _globals['_CHATMESSAGE']._serialized_start=530
+  _globals['_CHATMESSAGE']._serialized_end=793
+  _globals['_CONTENTPART']._serialized_start=795
+  _globals['_CONTENTPART']._serialized_end=832
+  _globals['_TOOL']._serialized_start=835
+  _globals['_TOOL']._serialized_end=979
+  _globals['_TOOLCALL']._serialized_start=981
+  _globals['_TOOLCALL']._serialized_end=1041
 # @@protoc_insertion_point(module_scope)

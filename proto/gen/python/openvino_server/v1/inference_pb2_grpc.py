@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class InferenceServiceStub:
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -61,10 +62,16 @@ class InferenceServiceStub:
                 request_serializer=openvino__server_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=openvino__server_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/openvino_server.v1.InferenceService/Rerank',
+                request_serializer=openvino__server_dot_v1_dot_inference__pb2.RerankRequest.SerializeToString,
+                response_deserializer=openvino__server_dot_v1_dot_inference__pb2.RerankResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -102,8 +109,16 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Embed(self, request, context):
-        """Embed turns texts into embedding vectors. Not implemented yet: always fails
-        with UNSUPPORTED.
+        """Embed turns texts into embedding vectors. Fails with INVALID_ARGUMENT,
+        CONTEXT_LENGTH_EXCEEDED, QUEUE_FULL or WORKER_LOST, and with UNSUPPORTED for a
+        model of another kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rerank(self, request, context):
+        """Rerank scores documents by how well they answer a query. Fails as `Embed`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +147,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     request_deserializer=openvino__server_dot_v1_dot_inference__pb2.EmbedRequest.FromString,
                     response_serializer=openvino__server_dot_v1_dot_inference__pb2.EmbedResponse.SerializeToString,
             ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=openvino__server_dot_v1_dot_inference__pb2.RerankRequest.FromString,
+                    response_serializer=openvino__server_dot_v1_dot_inference__pb2.RerankResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'openvino_server.v1.InferenceService', rpc_method_handlers)
@@ -141,7 +161,8 @@ def add_InferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InferenceService:
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -248,6 +269,33 @@ class InferenceService:
             '/openvino_server.v1.InferenceService/Embed',
             openvino__server_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
             openvino__server_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/openvino_server.v1.InferenceService/Rerank',
+            openvino__server_dot_v1_dot_inference__pb2.RerankRequest.SerializeToString,
+            openvino__server_dot_v1_dot_inference__pb2.RerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

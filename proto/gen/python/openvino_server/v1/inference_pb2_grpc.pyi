@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InferenceServiceStub:
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -57,13 +58,17 @@ class InferenceServiceStub:
     outside the vocabulary.
     """
     Embed: _grpc.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]
-    """Embed turns texts into embedding vectors. Not implemented yet: always fails
-    with UNSUPPORTED.
+    """Embed turns texts into embedding vectors. Fails with INVALID_ARGUMENT,
+    CONTEXT_LENGTH_EXCEEDED, QUEUE_FULL or WORKER_LOST, and with UNSUPPORTED for a
+    model of another kind.
     """
+    Rerank: _grpc.UnaryUnaryMultiCallable[_inference_pb2.RerankRequest, _inference_pb2.RerankResponse]
+    """Rerank scores documents by how well they answer a query. Fails as `Embed`."""
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -90,12 +95,16 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     outside the vocabulary.
     """
     Embed: _aio.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]  # type: ignore[assignment]
-    """Embed turns texts into embedding vectors. Not implemented yet: always fails
-    with UNSUPPORTED.
+    """Embed turns texts into embedding vectors. Fails with INVALID_ARGUMENT,
+    CONTEXT_LENGTH_EXCEEDED, QUEUE_FULL or WORKER_LOST, and with UNSUPPORTED for a
+    model of another kind.
     """
+    Rerank: _aio.UnaryUnaryMultiCallable[_inference_pb2.RerankRequest, _inference_pb2.RerankResponse]  # type: ignore[assignment]
+    """Rerank scores documents by how well they answer a query. Fails as `Embed`."""
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """InferenceService runs models: text generation and tokenization.
+    """InferenceService runs models: text generation, embedding, reranking and
+    tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
     CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
@@ -144,8 +153,17 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inference_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.EmbedResponse, _abc.Awaitable[_inference_pb2.EmbedResponse]]:
-        """Embed turns texts into embedding vectors. Not implemented yet: always fails
-        with UNSUPPORTED.
+        """Embed turns texts into embedding vectors. Fails with INVALID_ARGUMENT,
+        CONTEXT_LENGTH_EXCEEDED, QUEUE_FULL or WORKER_LOST, and with UNSUPPORTED for a
+        model of another kind.
         """
+
+    @_abc_1.abstractmethod
+    def Rerank(
+        self,
+        request: _inference_pb2.RerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.RerankResponse, _abc.Awaitable[_inference_pb2.RerankResponse]]:
+        """Rerank scores documents by how well they answer a query. Fails as `Embed`."""
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

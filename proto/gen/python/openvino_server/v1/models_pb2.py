@@ -25,45 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/models.proto\x12\x12openvino_server.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x14\n\x07\x66\x61ilure\x18\x03 \x01(\tH\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x63ontext_length\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x0c\x61rchitecture\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x0creproducible\x18\x07 \x01(\x08\x42\n\n\x08_failureB\x11\n\x0f_context_lengthB\x0f\n\r_architecture\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.openvino_server.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\" \n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11LoadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"\"\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13UnloadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"0\n\x10PullModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"V\n\x11PullModelResponse\x12\x17\n\x0f\x63ompleted_bytes\x18\x01 \x01(\x04\x12\x18\n\x0btotal_bytes\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x0e\n\x0c_total_bytes\"\"\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\x14\n\x12WatchModelsRequest\"?\n\x13WatchModelsResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\x9c\x05\n\x0cModelService\x12[\n\nListModels\x12%.openvino_server.v1.ListModelsRequest\x1a&.openvino_server.v1.ListModelsResponse\x12U\n\x08GetModel\x12#.openvino_server.v1.GetModelRequest\x1a$.openvino_server.v1.GetModelResponse\x12Z\n\tLoadModel\x12$.openvino_server.v1.LoadModelRequest\x1a%.openvino_server.v1.LoadModelResponse0\x01\x12^\n\x0bUnloadModel\x12&.openvino_server.v1.UnloadModelRequest\x1a\'.openvino_server.v1.UnloadModelResponse\x12Z\n\tPullModel\x12$.openvino_server.v1.PullModelRequest\x1a%.openvino_server.v1.PullModelResponse0\x01\x12^\n\x0b\x44\x65leteModel\x12&.openvino_server.v1.DeleteModelRequest\x1a\'.openvino_server.v1.DeleteModelResponse\x12`\n\x0bWatchModels\x12&.openvino_server.v1.WatchModelsRequest\x1a\'.openvino_server.v1.WatchModelsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/models.proto\x12\x12openvino_server.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x14\n\x07\x66\x61ilure\x18\x03 \x01(\tH\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x63ontext_length\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x0c\x61rchitecture\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x0creproducible\x18\x07 \x01(\x08\x12+\n\x04kind\x18\x08 \x01(\x0e\x32\x1d.openvino_server.v1.ModelKindB\n\n\x08_failureB\x11\n\x0f_context_lengthB\x0f\n\r_architecture\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.openvino_server.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\" \n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11LoadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"\"\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13UnloadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"0\n\x10PullModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"V\n\x11PullModelResponse\x12\x17\n\x0f\x63ompleted_bytes\x18\x01 \x01(\x04\x12\x18\n\x0btotal_bytes\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x0e\n\x0c_total_bytes\"\"\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\x14\n\x12WatchModelsRequest\"?\n\x13WatchModelsResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model*s\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_KIND_GENERATION\x10\x01\x12\x18\n\x14MODEL_KIND_EMBEDDING\x10\x02\x12\x15\n\x11MODEL_KIND_RERANK\x10\x03*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\x9c\x05\n\x0cModelService\x12[\n\nListModels\x12%.openvino_server.v1.ListModelsRequest\x1a&.openvino_server.v1.ListModelsResponse\x12U\n\x08GetModel\x12#.openvino_server.v1.GetModelRequest\x1a$.openvino_server.v1.GetModelResponse\x12Z\n\tLoadModel\x12$.openvino_server.v1.LoadModelRequest\x1a%.openvino_server.v1.LoadModelResponse0\x01\x12^\n\x0bUnloadModel\x12&.openvino_server.v1.UnloadModelRequest\x1a\'.openvino_server.v1.UnloadModelResponse\x12Z\n\tPullModel\x12$.openvino_server.v1.PullModelRequest\x1a%.openvino_server.v1.PullModelResponse0\x01\x12^\n\x0b\x44\x65leteModel\x12&.openvino_server.v1.DeleteModelRequest\x1a\'.openvino_server.v1.DeleteModelResponse\x12`\n\x0bWatchModels\x12&.openvino_server.v1.WatchModelsRequest\x1a\'.openvino_server.v1.WatchModelsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'openvino_server.v1.models_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=1020
-  _globals['_MODELSTATE']._serialized_end=1185
+  _globals['_MODELKIND']._serialized_start=1064
+  _globals['_MODELKIND']._serialized_end=1179
+  _globals['_MODELSTATE']._serialized_start=1182
+  _globals['_MODELSTATE']._serialized_end=1347
   _globals['_MODEL']._serialized_start=89
-  _globals['_MODEL']._serialized_end=354
-  _globals['_LISTMODELSREQUEST']._serialized_start=356
-  _globals['_LISTMODELSREQUEST']._serialized_end=375
-  _globals['_LISTMODELSRESPONSE']._serialized_start=377
-  _globals['_LISTMODELSRESPONSE']._serialized_end=440
-  _globals['_GETMODELREQUEST']._serialized_start=442
-  _globals['_GETMODELREQUEST']._serialized_end=473
-  _globals['_GETMODELRESPONSE']._serialized_start=475
-  _globals['_GETMODELRESPONSE']._serialized_end=535
-  _globals['_LOADMODELREQUEST']._serialized_start=537
-  _globals['_LOADMODELREQUEST']._serialized_end=569
-  _globals['_LOADMODELRESPONSE']._serialized_start=571
-  _globals['_LOADMODELRESPONSE']._serialized_end=632
-  _globals['_UNLOADMODELREQUEST']._serialized_start=634
-  _globals['_UNLOADMODELREQUEST']._serialized_end=668
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=670
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=733
-  _globals['_PULLMODELREQUEST']._serialized_start=735
-  _globals['_PULLMODELREQUEST']._serialized_end=783
-  _globals['_PULLMODELRESPONSE']._serialized_start=785
-  _globals['_PULLMODELRESPONSE']._serialized_end=871
-  _globals['_DELETEMODELREQUEST']._serialized_start=873
-  _globals['_DELETEMODELREQUEST']._serialized_end=907
-  _globals['_DELETEMODELRESPONSE']._serialized_start=909
-  _globals['_DELETEMODELRESPONSE']._serialized_end=930
-  _globals['_WATCHMODELSREQUEST']._serialized_start=932
-  _globals['_WATCHMODELSREQUEST']._serialized_end=952
-  _globals['_WATCHMODELSRESPONSE']._serialized_start=954
-  _globals['_WATCHMODELSRESPONSE']._serialized_end=1017
-  _globals['_MODELSERVICE']._serialized_start=1188
-  _globals['_MODELSERVICE']._serialized_end=1856
+  _globals['_MODEL']._serialized_end=399
+  _globals['_LISTMODELSREQUEST']._serialized_start=401
+  _globals['_LISTMODELSREQUEST']._serialized_end=420
+  _globals['_LISTMODELSRESPONSE']._serialized_start=422
+  _globals['_LISTMODELSRESPONSE']._serialized_end=485
+  _globals['_GETMODELREQUEST']._serialized_start=487
+  _globals['_GETMODELREQUEST']._serialized_end=518
+  _globals['_GETMODELRESPONSE']._serialized_start=520
+  _globals['_GETMODELRESPONSE']._serialized_end=580
+  _globals['_LOADMODELREQUEST']._serialized_start=582
+  _globals['_LOADMODELREQUEST']._serialized_end=614
+  _globals['_LOADMODELRESPONSE']._serialized_start=616
+  _globals['_LOADMODELRESPONSE']._serialized_end=677
+  _globals['_UNLOADMODELREQUEST']._serialized_start=679
+  _globals['_UNLOADMODELREQUEST']._serialized_end=713
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=715
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=778
+  _globals['_PULLMODELREQUEST']._serialized_start=780
+  _globals['_PULLMODELREQUEST']._serialized_end=828
+  _globals['_PULLMODELRESPONSE']._serialized_start=830
+  _globals['_PULLMODELRESPONSE']._serialized_end=916
+  _globals['_DELETEMODELREQUEST']._serialized_start=918
+  _globals['_DELETEMODELREQUEST']._serialized_end=952
+  _globals['_DELETEMODELRESPONSE']._serialized_start=954
+  _globals['_DELETEMODELRESPONSE']._serialized_end=975
+  _globals['_WATCHMODELSREQUEST']._serialized_start=977
+  _globals['_WATCHMODELSREQUEST']._serialized_end=997
+  _globals['_WATCHMODELSRESPONSE']._serialized_start=999
+  _globals['_WATCHMODELSRESPONSE']._serialized_end=1062
+  _globals['_MODELSERVICE']._serialized_start=1350
+  _globals['_MODELSERVICE']._serialized_end=2018
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ModelKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_KIND_UNSPECIFIED: _ModelKind.ValueType  # 0
+    """Not known: its files can't be used."""
+    MODEL_KIND_GENERATION: _ModelKind.ValueType  # 1
+    """It generates text."""
+    MODEL_KIND_EMBEDDING: _ModelKind.ValueType  # 2
+    """It turns texts into vectors, and scores documents by them."""
+    MODEL_KIND_RERANK: _ModelKind.ValueType  # 3
+    """It scores documents by how well they answer a query."""
+
+class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
+    """ModelKind says what a model does."""
+
+MODEL_KIND_UNSPECIFIED: ModelKind.ValueType  # 0
+"""Not known: its files can't be used."""
+MODEL_KIND_GENERATION: ModelKind.ValueType  # 1
+"""It generates text."""
+MODEL_KIND_EMBEDDING: ModelKind.ValueType  # 2
+"""It turns texts into vectors, and scores documents by them."""
+MODEL_KIND_RERANK: ModelKind.ValueType  # 3
+"""It scores documents by how well they answer a query."""
+Global___ModelKind: _TypeAlias = ModelKind  # noqa: Y015
+
 class _ModelState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -69,6 +97,7 @@ class Model(_message.Message):
     CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
     ARCHITECTURE_FIELD_NUMBER: _builtins.int
     REPRODUCIBLE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name that requests use."""
     state: Global___ModelState.ValueType
@@ -87,6 +116,8 @@ class Model(_message.Message):
     """Whether the same request gives the same tokens whatever else runs: batch-
     invariant arithmetic, at a cost in speed.
     """
+    kind: Global___ModelKind.ValueType
+    """What it does."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When its files were made."""
@@ -101,10 +132,11 @@ class Model(_message.Message):
         context_length: _builtins.int | None = ...,
         architecture: _builtins.str | None = ...,
         reproducible: _builtins.bool = ...,
+        kind: Global___ModelKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "name", b"name", "reproducible", b"reproducible", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "kind", b"kind", "name", b"name", "reproducible", b"reproducible", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__architecture: _TypeAlias = _typing.Literal["architecture"]  # noqa: Y015
     _WhichOneofArgType__architecture: _TypeAlias = _typing.Literal["_architecture", b"_architecture"]  # noqa: Y015

@@ -1,0 +1,68 @@
+"""The service's own types: what a request asks, what happens to it, what a model is.
+
+No protobuf, no engine, no JSON: `rpc.mapping` and `engine` convert to and from these.
+"""
+
+from inference_service.domain.chat import (
+    ChatInput,
+    Message,
+    Role,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolMode,
+)
+from inference_service.domain.events import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+)
+from inference_service.domain.models import (
+    ModelInfo,
+    ModelKind,
+    ModelState,
+    ReplicaStatus,
+)
+from inference_service.domain.request import (
+    Constraint,
+    GenerateRequest,
+    Grammar,
+    Input,
+    PromptInput,
+    SamplingParams,
+    TokenIdsInput,
+)
+
+__all__ = [
+    "ChatInput",
+    "Constraint",
+    "Event",
+    "FinishReason",
+    "Finished",
+    "GenerateRequest",
+    "Grammar",
+    "Input",
+    "Message",
+    "ModelInfo",
+    "ModelKind",
+    "ModelState",
+    "PromptInput",
+    "ReasoningDelta",
+    "ReplicaStatus",
+    "Role",
+    "SamplingParams",
+    "Started",
+    "TextDelta",
+    "TokenIdsInput",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "ToolMode",
+]
