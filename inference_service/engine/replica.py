@@ -12,7 +12,8 @@ import structlog
 
 from inference_service.domain import ModelState, ReplicaStatus
 from inference_service.engine import frames
-from inference_service.engine.worker import LoadError, LoadRefusedError, Worker
+from inference_service.engine.process import LoadError, LoadRefusedError
+from inference_service.engine.worker import Worker
 from inference_service.errors import ModelNotReady
 
 _log = structlog.get_logger(__name__)

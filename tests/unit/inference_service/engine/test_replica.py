@@ -248,7 +248,7 @@ async def test_stop_ends_a_worker_that_hangs(
     monkeypatch: pytest.MonkeyPatch,
     is_gone: AnyCall,
 ) -> None:
-    monkeypatch.setattr("inference_service.engine.worker._END_SECONDS", 0.2)
+    monkeypatch.setattr("inference_service.engine.process._END_SECONDS", 0.2)
     replica, _ = make_replica()
     replica.start()
     await until(eventually, replica, ModelState.READY)

@@ -13,7 +13,7 @@ import pytest
 
 from inference_service.domain import Finished, FinishReason, Started
 from inference_service.engine import frames
-from inference_service.engine.worker import LoadError, Worker
+from inference_service.engine.worker import Worker
 from inference_service.errors import (
     ContextLengthExceeded,
     InvalidArgument,
@@ -250,51 +250,3 @@ async def test_worker_at_rest_owes_nothing(
     await anext(stream)
     stream.close()
     await eventually(lambda: worker.silent_seconds == 0)
-
-
-@pytest.mark.parametrize(
-    ("program", "cause"),
-    [
-        ("import time; time.sleep(60)", "not loaded after 0.3 s"),
-        ("import os; os.abort()", "died while it loaded"),
-        ("import sys; sys.exit(0)", "died while it loaded"),
-    ],
-)
-async def test_worker_that_does_not_load_leaves_no_process(
-    load: AnyCall, new_children: AnyCall, program: str, cause: str
-) -> None:
-    timeout = 0.3 if "sleep" in program else 20
-    with pytest.raises(LoadError, match=cause):
-        await Worker.start(
-            "m", load(), timeout_seconds=timeout, command=(sys.executable, "-Sc", program)
-        )
-    assert new_children() == set()
-
-
-async def test_start_that_is_cancelled_leaves_no_process(
-    load: AnyCall, new_children: AnyCall, eventually: AnyCall
-) -> None:
-    program = "import time; time.sleep(60)"
-    start = asyncio.create_task(
-        Worker.start("m", load(), timeout_seconds=60, command=(sys.executable, "-Sc", program))
-    )
-    await eventually(new_children)
-    start.cancel()
-    await asyncio.wait([start])
-    assert start.cancelled()
-    await eventually(lambda: new_children() == set())
-
-
-async def test_nonsense_from_a_worker_is_its_end(
-    load: AnyCall, caplog: pytest.LogCaptureFixture
-) -> None:
-    program = (
-        "import socket, sys\n"
-        "s = socket.socket(fileno=int(sys.argv[1]))\n"
-        "s.sendall(b'\\xff' * 8)\n"
-        "s.recv(1 << 16)\n"
-        "s.recv(1)\n"
-    )
-    with pytest.raises(LoadError, match="died while it loaded"):
-        await Worker.start("m", load(), timeout_seconds=20, command=(sys.executable, "-c", program))
-    assert "a frame of 4294967295 bytes" in caplog.text

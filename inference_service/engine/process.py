@@ -1,0 +1,222 @@
+"""A process of the engine: its start and end, the socket to it, and the answers it owes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Self, TypeAlias, cast
+
+import structlog
+
+from inference_service.engine import frames
+from inference_service.engine.output import log_output
+from inference_service.engine.rejections import error_of
+from inference_service.errors import WorkerLost
+
+Answer: TypeAlias = (
+    frames.Encoded | frames.Decoded | frames.Embedded | frames.Reranked | frames.GrammarChecked
+)
+_END_SECONDS = 5  # what a process that was hung up on has to end by itself; a step is far shorter
+
+_log = structlog.get_logger(__name__)
+
+
+class LoadError(Exception):
+    """A process did not get as far as to answer requests; the message says why."""
+
+
+class LoadRefusedError(LoadError):
+    """The process itself said that the model can't be loaded: its files are at fault."""
+
+
+class EngineProcess(asyncio.Protocol):
+    """A running process that speaks frames, and the calls that it has to answer.
+
+    Made by `start`. Whoever starts it awaits `stop`.
+
+    Attributes:
+        pid: The process id.
+        lost: Done when the process's socket is closed, for whatever reason.
+
+    """
+
+    _transport: asyncio.Transport
+    _ready_message: frames.Ready
+
+    def __init__(self, model: str, process: asyncio.subprocess.Process) -> None:
+        self._model = model
+        self._process = process
+        self.pid = process.pid
+        self._log = _log.bind(model=model)
+        self._output = asyncio.create_task(log_output(process, self._log.bind(pid=process.pid)))
+        self._buffer = frames.FrameBuffer()
+        self._calls: dict[int, asyncio.Future[Answer]] = {}
+        self._ids = itertools.count(1)
+        self._ready: asyncio.Future[frames.Ready] = asyncio.get_running_loop().create_future()
+        self._owes_since: float | None = None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def start(
+        cls, model: str, load: frames.Load, *, timeout_seconds: float, command: Sequence[str]
+    ) -> Self:
+        """Start a process and wait until it has loaded what it is told to.
+
+        Args:
+            model: The model's name, for the log and for errors.
+            load: What to load.
+            timeout_seconds: Time that it has to load.
+            command: What to run; the number of the socket's file descriptor is added to it.
+
+        Raises:
+            LoadError: It could not be started or not load, took too long, or died meanwhile.
+
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                )
+            ours.setblocking(False)
+            _, self = await asyncio.get_running_loop().create_unix_connection(
+                lambda: cls(model, process), sock=ours
+            )
+        except OSError as error:  # no process, no memory, no file descriptors
+            ours.close()
+            raise LoadError(f"no process could be started: {error}") from error
+        except BaseException:
+            ours.close()
+            raise
+        try:
+            self._send(load)
+            async with asyncio.timeout(timeout_seconds):
+                self._ready_message = await self._ready
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, TimeoutError):
+                raise LoadError(f"not loaded after {timeout_seconds:g} s") from error
+            raise
+        load_seconds = round(self._ready_message.load_seconds, 2)
+        self._log.info("worker.ready", pid=self.pid, load_seconds=load_seconds)
+        return self
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that the process has not answered to the end."""
+        return len(self._calls)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long the process has owed a sign of progress; 0 when it owes none.
+
+        A request that is cancelled takes nothing off: the step that frees it makes a frame too. So
+        a process that hangs is found out though no caller waits as long as that takes.
+        """
+        return time.monotonic() - self._owes_since if self._owes_since is not None else 0.0
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """Hang up on the process and wait until it has ended; one that doesn't end is killed."""
+        self._transport.abort()
+        if not self._ready.done() or self._ready.cancelled() or self._ready.exception():
+            self.kill()  # a load can't be interrupted otherwise
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._log.warning("worker.killed", pid=self.pid, reason="it did not end by itself")
+        finally:
+            self.kill()  # also when the wait itself is cancelled
+        await self._process.wait()
+        await self._output
+
+    # --- asyncio.Protocol ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to the process."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by shape only
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what the process sent."""
+        for body in self._buffer.feed(data):
+            for message in frames.decode_from_worker(body):
+                self._receive(message)
+        self._owes_since = time.monotonic() if self.outstanding else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail all that the process still owed."""
+        del exc  # a reset or a clean end: the process is gone either way
+        if not self._ready.done():
+            self._ready.set_exception(LoadError("the worker died while it loaded the model"))
+        if not self.lost.done():
+            self.lost.set_result(None)
+        for call in self._calls.values():
+            if not call.done():
+                call.set_exception(WorkerLost(self._model))
+
+    # --- for what derives ------------------------------------------------------------------
+
+    def _receive(self, message: frames.FromWorker) -> None:
+        """Take a message; those that are no answer to a call are taken by what derives."""
+        match message:
+            case frames.Ready():
+                if not self._ready.done():
+                    self._ready.set_result(message)
+            case frames.LoadFailed(cause):
+                if not self._ready.done():
+                    self._ready.set_exception(LoadRefusedError(cause))
+            case frames.Rejected(request_id):
+                if (call := self._calls.get(request_id)) and not call.done():
+                    call.set_exception(error_of(message, self._model))
+            case (
+                frames.Encoded(request_id)
+                | frames.Decoded(request_id)
+                | frames.Embedded(request_id)
+                | frames.Reranked(request_id)
+                | frames.GrammarChecked(request_id)
+            ):
+                if (call := self._calls.get(request_id)) and not call.done():
+                    call.set_result(message)
+            case _:
+                raise ValueError(f"no process of this kind sends {type(message).__name__}")
+
+    async def _call(self, make: Callable[[int], frames.ToWorker]) -> Answer:
+        """Send the message made for an id, and wait for its answer.
+
+        Raises:
+            ServiceError: The process rejected it.
+            WorkerLost: The process died before it answered.
+
+        """
+        request_id = self._next_id()
+        call: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._calls[request_id] = call
+        try:
+            self._send(make(request_id))
+            return await call
+        finally:
+            del self._calls[request_id]
+
+    def _next_id(self) -> int:
+        if self.lost.done():
+            raise WorkerLost(self._model)
+        if self._owes_since is None:
+            self._owes_since = time.monotonic()
+        return next(self._ids)
+
+    def _send(self, message: frames.ToWorker) -> None:
+        self._transport.write(frames.encode_frame([message]))
