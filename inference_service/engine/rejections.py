@@ -8,6 +8,7 @@ from inference_service.errors import (
     InvalidArgument,
     KvCacheExhausted,
     ServiceError,
+    Unsupported,
 )
 
 
@@ -22,5 +23,7 @@ def error_of(rejected: frames.Rejected, model: str) -> ServiceError:
             return ContextLengthExceeded(message, **metadata)
         case KvCacheExhausted.reason:
             return KvCacheExhausted(message, model=model, **metadata)
+        case Unsupported.reason:
+            return Unsupported(str(metadata["feature"]), message)
         case unknown:
             raise ValueError(f"a rejection for {unknown}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from inference_service import domain
 from inference_service.engine import frames
 from inference_service.engine.process import EngineProcess
 from inference_service.engine.rejections import error_of
-from inference_service.engine.stream import EventStream
+from inference_service.engine.stream import EventStream, Parser
 from inference_service.errors import WorkerLost
 
 WORKER_COMMAND = (sys.executable, "-m", "inference_service.worker")
@@ -56,9 +56,24 @@ class Worker(EngineProcess):
         return len(self._streams) + len(self._calls)
 
     def submit(
-        self, prompt: str | tuple[int, ...], sampling: frames.Sampling, max_unread_bytes: int
+        self,
+        prompt: str | tuple[int, ...],
+        sampling: frames.Sampling,
+        max_unread_bytes: int,
+        *,
+        grammar: domain.Grammar | None = None,
+        markers: tuple[str, ...] = (),
+        parser: Callable[[], Parser] | None = None,
     ) -> EventStream:
         """Start a request and return its events.
+
+        Args:
+            prompt: Text, or token ids.
+            sampling: How to choose tokens; its `n` is how many completions there are.
+            max_unread_bytes: See `EventStream`.
+            grammar: A form that each completion must have. It has been found to compile.
+            markers: Special tokens whose text is part of the completion, for the parser.
+            parser: See `EventStream`.
 
         Raises:
             WorkerLost: The process is gone.
@@ -71,9 +86,10 @@ class Worker(EngineProcess):
             if still_running and not self.lost.done():
                 self._send(frames.Cancel(request_id))
 
-        stream = EventStream(max_unread_bytes, closed)
+        stream = EventStream(max_unread_bytes, closed, parser=parser, n=sampling.n)
         self._streams[request_id] = stream
-        self._send(frames.Submit(request_id, prompt, sampling))
+        form = frames.Grammar(grammar.kind, grammar.source) if grammar else None
+        self._send(frames.Submit(request_id, prompt, sampling, form, markers))
         return stream
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> tuple[int, ...]:

@@ -1,25 +1,37 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_service.domain import Event, Finished, FinishReason, Started, TextDelta
+from inference_service.domain import (
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+)
 from inference_service.engine.stream import EventStream
 from inference_service.errors import ReaderTooSlow, WorkerLost
 
 LIMIT = 100
 END = Finished(0, FinishReason.STOP, 1, 2)
+LOGPROB, OTHER = TokenLogprob(5, b"a", -0.5), TokenLogprob(6, b"\xff", -1.5)
 
 
 class Recorded:
     """A stream, and what its `on_close` was told."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, **options: Any) -> None:
         self.closes: list[bool] = []
-        self.stream = EventStream(limit, self.closes.append)
+        self.stream = EventStream(limit, self.closes.append, **options)
 
     def push(self, *events: Event) -> None:
         for event in events:
@@ -36,6 +48,14 @@ def recorded() -> Recorded:
 
 def text(value: str, index: int = 0) -> TextDelta:
     return TextDelta(index, value)
+
+
+def thought(value: str) -> ReasoningDelta:
+    return ReasoningDelta(0, value)
+
+
+def piece(call_index: int, arguments: str, index: int = 0) -> ToolCallDelta:
+    return ToolCallDelta(index, call_index, None, None, arguments)
 
 
 async def test_reader_that_keeps_up_gets_each_event_at_once(recorded: Recorded) -> None:
@@ -56,9 +76,43 @@ async def test_reader_that_is_behind_gets_all_since_its_last_read(recorded: Reco
         await anext(recorded.stream)
 
 
-async def test_only_adjacent_text_of_one_completion_is_joined(recorded: Recorded) -> None:
-    recorded.push(text("a"), text("x", 1), text("b"), text("c"))
-    assert await anext(recorded.stream) == [text("a"), text("x", 1), text("bc")]
+async def test_what_adjoins_within_a_completion_is_joined(recorded: Recorded) -> None:
+    recorded.push(text("a"), text("x", 1), text("b"), thought("c"), text("y", 1), thought("d"))
+    recorded.push(text("e"))
+    assert await anext(recorded.stream) == [
+        *(text("ab"), text("xy", 1), thought("cd"), text("e")),
+    ]
+    recorded.push(text("f"))  # nothing is joined to what has been read
+    assert await anext(recorded.stream) == [text("f")]
+
+
+@pytest.mark.parametrize("kind", [TextDelta, ReasoningDelta])
+async def test_joined_deltas_keep_their_tokens_and_logprobs(
+    recorded: Recorded, kind: type[TextDelta] | type[ReasoningDelta]
+) -> None:
+    recorded.push(kind(0, "", 1, (LOGPROB,)), kind(0, "a", 2, (LOGPROB, OTHER)))
+    assert await anext(recorded.stream) == [kind(0, "a", 3, (LOGPROB, LOGPROB, OTHER))]
+
+
+async def test_pieces_of_one_call_are_joined(recorded: Recorded) -> None:
+    recorded.push(ToolCallDelta(0, 0, "id0", "f", ""), piece(0, "{"), piece(0, "}"))
+    recorded.push(ToolCallDelta(0, 1, "id1", "f", "{"), piece(1, "}"), piece(1, "", index=1))
+    assert await anext(recorded.stream) == [
+        ToolCallDelta(0, 0, "id0", "f", "{}"),
+        ToolCallDelta(0, 1, "id1", "f", "{}"),
+        piece(1, "", index=1),
+    ]
+
+
+async def test_stream_ends_when_all_completions_have() -> None:
+    recorded = Recorded(n=3)
+    ends = [replace(END, index=index) for index in (2, 0, 1)]
+    for end in ends:
+        assert recorded.closes == []
+        recorded.push(text("a", end.index), end)
+    assert recorded.closes == [False]
+    (events,) = await recorded.read_all()
+    assert [event for event in events if isinstance(event, Finished)] == ends
 
 
 @given(st.lists(st.text(max_size=5), max_size=20), st.data())
@@ -84,6 +138,20 @@ async def test_bound_is_the_most_that_may_wait(recorded: Recorded) -> None:
     assert await anext(recorded.stream) == [text("x" * LIMIT)]
     recorded.push(text("x" * LIMIT))  # what was read doesn't count
     assert recorded.closes == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        thought("x" * (LIMIT + 1)),
+        TextDelta(0, "", 9, (LOGPROB,) * (LIMIT // 17 + 1)),
+        ToolCallDelta(0, 0, "i", "f", "x" * (LIMIT - 1)),
+    ],
+)
+async def test_everything_that_is_unread_counts(recorded: Recorded, event: Event) -> None:
+    recorded.push(event)
+    with pytest.raises(ReaderTooSlow):
+        await anext(recorded.stream)
 
 
 async def test_reader_beyond_the_bound_is_cancelled(recorded: Recorded) -> None:

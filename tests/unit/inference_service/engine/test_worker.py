@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,30 +12,15 @@ import pytest
 
 from inference_service.domain import Finished, FinishReason, Started
 from inference_service.engine import frames
-from inference_service.engine.worker import Worker
 from inference_service.errors import (
     ContextLengthExceeded,
     InvalidArgument,
-    KvCacheExhausted,
     ReaderTooSlow,
     WorkerLost,
 )
 
 BIG = 1 << 20
 AnyCall = Callable[..., Any]
-
-# A worker that says what the fake engine can't: it answers whatever it is sent with one rejection.
-REJECTING = """
-import socket, sys
-from inference_service.engine import frames
-from inference_service.worker.loop import Connection
-connection = Connection(socket.socket(fileno=int(sys.argv[1])))
-connection.receive(block=True)
-connection.send([frames.Ready(*(0 for _ in frames.Ready.__struct_fields__))])
-(request,) = connection.receive(block=True)
-connection.send([frames.Rejected(request.request_id, *{rejection!r})])
-connection.receive(block=True)
-"""
 
 
 def endless(sampling: frames.Sampling) -> frames.Sampling:
@@ -86,44 +70,6 @@ async def test_rejection_fails_its_stream_alone(
         await read(too_long)
     assert caught.value.metadata == {"prompt_tokens": "1000", "context_length": "1000"}
     assert (await read(fine))[0] == "fine"
-
-
-@pytest.mark.parametrize(
-    ("rejection", "error", "metadata"),
-    [
-        (
-            ("KV_CACHE_EXHAUSTED", "too small", {"prompt_tokens": 5}),
-            KvCacheExhausted,
-            {"model": "m", "prompt_tokens": "5"},
-        ),
-        (
-            ("INVALID_ARGUMENT", "sampling: no", {"field": "sampling"}),
-            InvalidArgument,
-            {"field": "sampling"},
-        ),
-    ],
-)
-async def test_rejection_has_its_meaning(
-    sampling: frames.Sampling,
-    load: AnyCall,
-    read: AnyCall,
-    rejection: tuple[object, ...],
-    error: type[Exception],
-    metadata: dict[str, str],
-) -> None:
-    worker = await Worker.start(
-        "m",
-        load(),
-        timeout_seconds=20,
-        command=(sys.executable, "-c", REJECTING.format(rejection=rejection)),
-    )
-    try:
-        with pytest.raises(error) as caught:
-            await read(worker.submit("a", sampling, BIG))
-    finally:
-        await worker.stop()
-    assert str(caught.value) == rejection[1]
-    assert caught.value.metadata == metadata  # type: ignore[attr-defined]
 
 
 async def test_close_stops_the_work_within_two_steps(
