@@ -17,7 +17,8 @@ from rest_gateway.middleware.failures import FailuresMiddleware
 from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.shown import shorten
-from rest_gateway.routes.chat import ChatLimits, chat_router
+from rest_gateway.routes.chat import chat_router
+from rest_gateway.routes.generation import GenerationLimits
 from rest_gateway.routes.health import health_router
 from rest_gateway.routes.models import models_router
 from rest_gateway.upstream import Upstream
@@ -51,7 +52,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
         exception_handlers={HTTPException: _raise_api_error},
     )
     app.state.draining = False
-    limits = ChatLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
+    limits = GenerationLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
     app.include_router(chat_router(upstream, limits))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))

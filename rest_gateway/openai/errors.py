@@ -66,7 +66,7 @@ class Row:
         status: The HTTP status.
         type: OpenAI's class of errors.
         code: The error's code.
-        param: The parameter at fault, where the reason alone tells.
+        param: The service's name of the field at fault, where the reason alone tells.
         retry_after: Seconds after which to try again; None if that won't help.
         message: Said in place of the service's message; None passes that on.
 
@@ -86,7 +86,7 @@ class Row:
 REASONS: Mapping[str, Row] = {
     "INTERNAL": Row(500, _SERVER, "internal_error"),
     "INVALID_ARGUMENT": Row(400, _INVALID, "invalid_value"),
-    "CONTEXT_LENGTH_EXCEEDED": Row(400, _INVALID, "context_length_exceeded", "messages"),
+    "CONTEXT_LENGTH_EXCEEDED": Row(400, _INVALID, "context_length_exceeded", "chat.messages"),
     "MODEL_NOT_FOUND": Row(404, _INVALID, "model_not_found", "model"),
     "MODEL_NOT_READY": Row(503, _SERVER, "model_not_ready", "model", 5),
     "WORKER_LOST": Row(503, _SERVER, "worker_lost", None, 1),
@@ -102,9 +102,9 @@ REASONS: Mapping[str, Row] = {
         "the gateway's certificate name to the service's allowed client names.",
     ),
     "UNSUPPORTED": Row(400, _INVALID, "unsupported"),
-    "CHAT_TEMPLATE": Row(400, _INVALID, "chat_template_error", "messages"),
+    "CHAT_TEMPLATE": Row(400, _INVALID, "chat_template_error", "chat.messages"),
     # Not 429: the prompt will not fit later either, and clients would try again and again.
-    "KV_CACHE_EXHAUSTED": Row(400, _INVALID, "kv_cache_exhausted", "messages"),
+    "KV_CACHE_EXHAUSTED": Row(400, _INVALID, "kv_cache_exhausted", "chat.messages"),
 }
 STATUSES: Mapping[str, Row] = {
     "CANCELLED": Row(

@@ -10,7 +10,7 @@ import structlog
 
 from rest_gateway.openai import errors
 from rest_gateway.openai.errors import REASONS, STATUSES, ApiError, Row
-from rest_gateway.openai.schema import ChatCompletionRequest
+from rest_gateway.openai.names import Names
 from rest_gateway.upstream import UpstreamError
 
 # What gRPC says of a handshake that failed, at either end.
@@ -25,21 +25,23 @@ _TLS_UNTRUSTED = Row(
     "gateway's log says why.",
 )
 
+_NAMES = Names()
+
 log = structlog.get_logger(__name__)
 
 
-def to_api_error(error: BaseException, request: ChatCompletionRequest | None = None) -> ApiError:
+def to_api_error(error: BaseException, names: Names = _NAMES) -> ApiError:
     """Say an exception in OpenAI's words. What the client isn't told is logged.
 
     Args:
         error: What happened.
-        request: Tells under which name the client sent a parameter.
+        names: How the client calls the service's fields.
 
     """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UpstreamError):
-        said = from_upstream(error.status, error.reason, error.message, error.metadata, request)
+        said = from_upstream(error.status, error.reason, error.message, error.metadata, names)
         if said.status >= 500:
             log.warning(
                 "upstream_failed",
@@ -57,7 +59,7 @@ def from_upstream(
     reason: str | None,
     message: str,
     metadata: Mapping[str, str],
-    request: ChatCompletionRequest | None = None,
+    names: Names = _NAMES,
 ) -> ApiError:
     """Say a failure of the service in OpenAI's words.
 
@@ -66,7 +68,7 @@ def from_upstream(
         reason: The service's reason; None, or one this version doesn't know, is judged by `status`.
         message: The service's message; passed on only with a known reason.
         metadata: What the reason lists in errors.proto.
-        request: What the client sent, if it asked for a completion.
+        names: How the client calls the service's fields.
 
     """
     row = REASONS.get(reason) if reason else None
@@ -75,14 +77,14 @@ def from_upstream(
         row = STATUSES[status.name]
         if status is grpc.StatusCode.UNAVAILABLE and _TLS_FAILURE.search(message):
             row = _TLS_UNTRUSTED
-    param = _sent_as(row.param, request)
+    param = names.sent_as(row.param) if row.param else None
     text = row.message or message
     if known and (named := metadata.get("field")):
-        param = _sent_as(named.removeprefix("sampling.").removeprefix("chat."), request)
+        param = names.sent_as(named)
         # The service's messages begin with its own name of the field.
         text = f"{param}{text[len(named) :]}" if text.startswith(named) else text
     elif reason == "CONTEXT_LENGTH_EXCEEDED" and _prompt_fits(metadata):
-        param = _sent_as("max_tokens", request)
+        param = names.sent_as("sampling.max_tokens")
     elif reason == "MODEL_NOT_FOUND" and "model" in metadata:
         text = errors.model_not_found(metadata["model"]).message
     elif reason == "MODEL_NOT_READY" and {"model", "state"} <= metadata.keys():
@@ -97,17 +99,6 @@ def from_upstream(
         headers=errors.retry_after(row.retry_after) if row.retry_after else None,
         reason=reason or status.name,
     )
-
-
-def _sent_as(param: str | None, request: ChatCompletionRequest | None) -> str | None:
-    """Find the name that the client used, where there are two for one thing."""
-    if param is None or request is None:
-        return param
-    if param.startswith("messages") and request.prompt is not None:
-        return "prompt"
-    if param == "max_tokens" and request.max_completion_tokens is not None:
-        return "max_completion_tokens"
-    return param
 
 
 def _prompt_fits(metadata: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest_gateway.openai.errors import model_is, retry_after
-from rest_gateway.openai.translate import is_ready, state_of
+from rest_gateway.openai.models import is_ready, state_of
 from rest_gateway.telemetry.logging import RequestRecord, record_of
 from rest_gateway.upstream import Upstream, UpstreamError
 

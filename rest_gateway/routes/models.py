@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest_gateway.openai import errors
-from rest_gateway.openai.schema import check_model_name
-from rest_gateway.openai.translate import is_ready, model_to_openai, state_of
+from rest_gateway.openai.models import check_model_name, is_ready, model_to_openai, state_of
 from rest_gateway.telemetry.logging import record_of
 from rest_gateway.upstream import Upstream
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from rest_gateway.app import create_app
-from rest_gateway.openai.messages import MAX_MESSAGES, MAX_PARTS
-from rest_gateway.openai.schema import ChatCompletionRequest
+from rest_gateway.openai.chat.messages import MAX_MESSAGES, MAX_PARTS
+from rest_gateway.openai.chat.schema import ChatCompletionRequest
 
 SIZE = 8_000_000
 USER = b'{"role":"user","content":"x"}'

@@ -4,15 +4,16 @@ from typing import Any
 import grpc
 import pytest
 
+from rest_gateway.openai.chat.schema import parse_chat_completion
+from rest_gateway.openai.chat.translate import names_of
 from rest_gateway.openai.failures import from_upstream, to_api_error
-from rest_gateway.openai.schema import parse_chat_completion
 from rest_gateway.upstream import UpstreamError
 
 
 def said(reason: str, metadata: dict[str, str], **sent: Any) -> Any:
     request = parse_chat_completion(json.dumps({"model": "m"} | sent).encode())
     error = UpstreamError(grpc.StatusCode.INVALID_ARGUMENT, reason, "too long", metadata)
-    return to_api_error(error, request)
+    return to_api_error(error, names_of(request))
 
 
 MESSAGES = {"messages": [{"role": "user", "content": "x"}]}

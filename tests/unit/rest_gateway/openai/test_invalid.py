@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from rest_gateway.openai.chat.schema import parse_chat_completion
 from rest_gateway.openai.errors import ApiError
-from rest_gateway.openai.schema import parse_chat_completion
 
 ASK = {"model": "m", "prompt": "Hi"}
 

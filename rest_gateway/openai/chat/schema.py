@@ -11,15 +11,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from rest_gateway.openai import errors
+from rest_gateway.openai.chat.messages import MAX_MESSAGES, Message
 from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.messages import MAX_MESSAGES, Message
+from rest_gateway.openai.models import check_model_name
 from rest_gateway.openai.shown import as_json
 from rest_gateway.openai.strict import UNSUPPORTED, StrictModel, on
 
 UINT32_MAX = 2**32 - 1
 MAX_METADATA = 16  # OpenAI's
-MAX_MODEL_NAME = 256  # characters; no model has such a name, and gRPC bounds what errors hold
 
 # Parameters of OpenAI's that do nothing here, with the values that ask for nothing. A null always
 # asks for nothing; any other value is refused.
@@ -172,14 +171,3 @@ def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
         raise invalid_request(error) from None
     check_model_name(request.model)
     return request
-
-
-def check_model_name(name: str) -> None:
-    """Tell names that no model has, without a call of the service.
-
-    Raises:
-        ApiError: It is empty, or longer than 256 characters.
-
-    """
-    if not 0 < len(name) <= MAX_MODEL_NAME:
-        raise errors.model_not_found(name)

@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 from openvino_server.v1 import chat_pb2, inference_pb2, models_pb2
 
-from rest_gateway.openai.errors import ApiError
-from rest_gateway.openai.schema import ChatCompletionRequest
-from rest_gateway.openai.translate import (
+from rest_gateway.openai.chat.schema import ChatCompletionRequest
+from rest_gateway.openai.chat.translate import (
     ChunkWriter,
     CompletionBuilder,
     model_to_openai,
     request_to_proto,
     state_of,
 )
+from rest_gateway.openai.errors import ApiError
 
 
 def translated(**fields: Any) -> inference_pb2.GenerateRequest:

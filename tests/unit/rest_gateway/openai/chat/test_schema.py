@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rest_gateway.openai.errors import ApiError
-from rest_gateway.openai.schema import (
+from rest_gateway.openai.chat.schema import (
     NEUTRAL,
     ChatCompletionRequest,
     parse_chat_completion,
 )
+from rest_gateway.openai.errors import ApiError
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
