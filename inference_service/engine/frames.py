@@ -118,10 +118,14 @@ ToWorker = Load | Submit | Cancel | Encode | Decode | Embed | Rerank | CheckGram
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The model is loaded; the worker takes requests."""
+    """The model is loaded; the worker takes requests.
+
+    Embedding models say how many components their vectors have.
+    """
 
     load_seconds: float
     longest_token_bytes: int
+    dimensions: int | None = None
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -180,7 +180,7 @@ class EngineProcess(asyncio.Protocol):
                 if not self._ready.done():
                     self._ready.set_exception(LoadRefusedError(cause))
             case frames.Rejected(request_id):
-                if (call := self._calls.get(request_id)) and not call.done():
+                if (call := self._calls.pop(request_id, None)) and not call.done():
                     call.set_exception(error_of(message, self._model))
             case (
                 frames.Encoded(request_id)
@@ -189,27 +189,33 @@ class EngineProcess(asyncio.Protocol):
                 | frames.Reranked(request_id)
                 | frames.GrammarChecked(request_id)
             ):
-                if (call := self._calls.get(request_id)) and not call.done():
+                if (call := self._calls.pop(request_id, None)) and not call.done():
                     call.set_result(message)
             case _:
                 raise ValueError(f"no process of this kind sends {type(message).__name__}")
 
-    async def _call(self, make: Callable[[int], frames.ToWorker]) -> Answer:
-        """Send the message made for an id, and wait for its answer.
+    def _call(self, make: Callable[[int], frames.ToWorker]) -> asyncio.Future[Answer]:
+        """Send the message made for an id at once, and return its answer to come.
+
+        The process is told of an answer that is cancelled, so that it need not work for it.
 
         Raises:
-            ServiceError: The process rejected it.
-            WorkerLost: The process died before it answered.
+            WorkerLost: The process is gone. The answer may raise it too, and what the process
+                rejected it for.
 
         """
         request_id = self._next_id()
         call: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._calls[request_id] = call
-        try:
-            self._send(make(request_id))
-            return await call
-        finally:
-            del self._calls[request_id]
+
+        def done(call: asyncio.Future[Answer]) -> None:
+            self._calls.pop(request_id, None)
+            if call.cancelled() and not self.lost.done():
+                self._send(frames.Cancel(request_id))
+
+        call.add_done_callback(done)
+        self._send(make(request_id))
+        return call
 
     def _next_id(self) -> int:
         if self.lost.done():

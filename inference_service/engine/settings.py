@@ -10,6 +10,8 @@ ToolParser: TypeAlias = Literal[
     "auto", "none", "hermes", "llama3", "mistral", "phi4", "harmony", "deepseek"
 ]
 ReasoningParser: TypeAlias = Literal["auto", "none", "think", "mistral", "harmony"]
+Kind: TypeAlias = Literal["generation", "embedding", "rerank"]
+Pooling: TypeAlias = Literal["mean", "cls", "last"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -18,6 +20,10 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     engine: Literal["openvino", "fake"] = "openvino"
     """`fake` echoes prompts without a model, for tests of everything around the engine."""
+    kind: Kind | None = None
+    """What the model does; unset: what its files say."""
+    pooling: Pooling | None = None
+    """Of an embedding model: how its tokens' vectors become one; unset: what its files say."""
     device: str = "CPU"
     """The OpenVINO device."""
     reproducible: bool = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self, cast
 
 from inference_service import domain
 from inference_service.engine import frames
@@ -49,6 +49,11 @@ class Worker(EngineProcess):
     def longest_token_bytes(self) -> int:
         """Bytes of UTF-8 that one token stands for at most."""
         return self._ready_message.longest_token_bytes
+
+    @property
+    def dimensions(self) -> int | None:
+        """Components of an embedding vector; `None` for a model that makes none."""
+        return self._ready_message.dimensions
 
     @property
     def outstanding(self) -> int:
@@ -114,6 +119,23 @@ class Worker(EngineProcess):
         answer = await self._call(lambda i: frames.Decode(i, token_ids, skip_special_tokens))
         assert isinstance(answer, frames.Decoded)
         return answer.text
+
+    def embed(self, inputs: tuple[str | tuple[int, ...], ...]) -> Awaitable[frames.Embedded]:
+        """Turn texts, or token ids, into vectors; they are with the worker when this returns.
+
+        Raises:
+            ContextLengthExceeded: An input has more tokens than the model takes.
+            InvalidArgument: An input can't be used.
+            WorkerLost: The process died before it answered.
+
+        """
+        call = self._call(lambda i: frames.Embed(i, inputs))
+        return cast("Awaitable[frames.Embedded]", call)
+
+    def rerank(self, query: str, documents: tuple[str, ...]) -> Awaitable[frames.Reranked]:
+        """Score documents by how well they answer a query; otherwise as `embed`."""
+        call = self._call(lambda i: frames.Rerank(i, query, documents))
+        return cast("Awaitable[frames.Reranked]", call)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail all that the worker still owed."""
