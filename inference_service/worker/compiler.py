@@ -1,0 +1,135 @@
+"""The grammar compiler of OpenVINO GenAI, without a model.
+
+GenAI has no way to its compiler but through a pipeline. So this makes one around a model whose
+logits are a constant: it costs the tokenizer's load and nothing else, and what a first token takes
+is the grammar's parse, its compilation and the first mask.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+from openvino import opset13 as op
+
+from inference_service.engine import frames
+
+_CONFIG_FIELDS = {
+    "json_schema": "json_schema",
+    "regex": "regex",
+    "ebnf": "grammar",
+    "structural_tag": "structural_tags_config",
+}
+_MESSAGE_CHARACTERS = 500
+# The place in xgrammar's source that a message begins with: "[12:34:56] /build/x.cc:75: ".
+_PLACE = re.compile(r"\[\d\d:\d\d:\d\d\] \S+?\.(?:cc|cpp|h):\d+: ")
+# What a failed assertion of OpenVINO puts before its message.
+_ASSERTION = re.compile(r"(?:Exception from|Check '.*?' failed at) \S+?\.(?:cc|cpp|h|hpp):\d+:?\s*")
+_CHECK = re.compile(r"(?:Internal check|Check) failed: \(.*?\) is false: ")
+_ECHO = re.compile(r"\. The JSON string is:.*", re.DOTALL)
+
+
+class OpenVinoCompiler:
+    """The grammar compiler for the tokenizer of a model; see `Compiler`.
+
+    Args:
+        model_dir: The model's folder; only its tokenizer and `config.json` are read.
+
+    Raises:
+        RuntimeError: The tokenizer can't be loaded, or the compiler can't work with it.
+
+    """
+
+    def __init__(self, model_dir: str) -> None:
+        tokenizer = genai.Tokenizer(model_dir)
+        vocabulary = tokenizer.get_vocab()
+        if not vocabulary:
+            raise RuntimeError("the tokenizer doesn't tell its vocabulary, which grammars need")
+        size = max(max(vocabulary.values()) + 1, _logits_size(Path(model_dir)))
+        xml, weights = _constant_model(size)
+        self._eos_token_id = tokenizer.get_eos_token_id()
+        self._pipeline = genai.LLMPipeline(
+            xml, weights, tokenizer, "CPU", genai.GenerationConfig(), ATTENTION_BACKEND="SDPA"
+        )
+        problem = self.problem(frames.Grammar("ebnf", 'root ::= "a"'))
+        if problem is not None:
+            raise RuntimeError(problem)
+
+    def problem(self, grammar: frames.Grammar) -> str | None:
+        """See `Compiler`."""
+        try:
+            self.sample(grammar, seed=0, max_tokens=1)
+        except (RuntimeError, ValueError) as error:
+            return cleaned(str(error))
+        except MemoryError:
+            return "it needs too much memory to compile"
+        return None
+
+    def sample(self, grammar: frames.Grammar, *, seed: int, max_tokens: int) -> str:
+        """Return a random text of a grammar, cut at `max_tokens`.
+
+        Raises:
+            RuntimeError: The grammar doesn't compile.
+
+        """
+        config = genai.GenerationConfig()
+        config.max_new_tokens = max_tokens
+        config.apply_chat_template = False
+        config.eos_token_id = self._eos_token_id
+        config.do_sample = max_tokens > 1
+        config.rng_seed = seed
+        config.structured_output_config = genai.StructuredOutputConfig(
+            **{_CONFIG_FIELDS[grammar.kind]: grammar.source}
+        )
+        return str(self._pipeline.generate("a", config))
+
+
+def cleaned(message: str) -> str:
+    """Return the meaning of a compiler's message: no places in its source, no echo of the input."""
+    message = _PLACE.split(message)[-1]
+    message = _ASSERTION.split(message)[-1]
+    message = _ECHO.sub("", _CHECK.sub("", message))
+    return message.strip()[:_MESSAGE_CHARACTERS] or "the grammar doesn't compile"
+
+
+def _logits_size(model_dir: Path) -> int:
+    """Return the vocabulary of the model's output, which may be padded; 0 if it isn't told."""
+    try:
+        config = json.loads((model_dir / "config.json").read_bytes())
+    except FileNotFoundError:
+        return 0
+    return int(config.get("vocab_size") or config.get("text_config", {}).get("vocab_size") or 0)
+
+
+def _constant_model(vocabulary_size: int) -> tuple[str, Any]:
+    """Return the IR of a model that finds all tokens equally likely."""
+    inputs = {
+        name: op.parameter(shape, dtype, name=name)
+        for name, shape, dtype in (
+            ("input_ids", [-1, -1], np.int64),
+            ("attention_mask", [-1, -1], np.int64),
+            ("beam_idx", [-1], np.int32),
+        )
+    }
+    for name, node in inputs.items():
+        node.output(0).set_names({name})
+    size = op.constant([vocabulary_size], dtype=np.int64)
+    shape = op.concat([op.shape_of(inputs["input_ids"]), size], 0)
+    logits = op.broadcast(op.constant(0.0, dtype=np.float32), shape)
+    # An input that nothing reads would be cut from the model, and the pipeline sets all of them.
+    for name, axes in (("attention_mask", [0, 1]), ("beam_idx", [0])):
+        total = op.reduce_sum(inputs[name], op.constant(axes, dtype=np.int64))
+        nothing = op.multiply(op.convert(total, "f32"), op.constant(0.0, dtype=np.float32))
+        logits = op.add(logits, nothing)
+    logits.output(0).set_names({"logits"})
+    model = ov.Model([op.result(logits)], list(inputs.values()), "constant")
+    with tempfile.TemporaryDirectory() as folder:
+        xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
+        ov.serialize(model, xml, weights)
+        return xml.read_text(), ov.Tensor(np.fromfile(weights, dtype=np.uint8))
