@@ -12,6 +12,13 @@ from inference_service.domain.chat import (
     ToolChoice,
     ToolMode,
 )
+from inference_service.domain.embedding import (
+    Embeddings,
+    EmbedRequest,
+    RankedDocument,
+    Ranking,
+    RerankRequest,
+)
 from inference_service.domain.events import (
     Event,
     Finished,
@@ -41,6 +48,8 @@ from inference_service.domain.request import (
 __all__ = [
     "ChatInput",
     "Constraint",
+    "EmbedRequest",
+    "Embeddings",
     "Event",
     "FinishReason",
     "Finished",
@@ -52,8 +61,11 @@ __all__ = [
     "ModelKind",
     "ModelState",
     "PromptInput",
+    "RankedDocument",
+    "Ranking",
     "ReasoningDelta",
     "ReplicaStatus",
+    "RerankRequest",
     "Role",
     "SamplingParams",
     "Started",

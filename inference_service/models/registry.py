@@ -12,7 +12,7 @@ import structlog
 
 from inference_service.chat.templates import ChatTemplate
 from inference_service.config import ServiceConfig
-from inference_service.domain import ModelInfo, ModelState, ReplicaStatus
+from inference_service.domain import ModelInfo, ModelKind, ModelState, ReplicaStatus
 from inference_service.engine.frames import Load
 from inference_service.engine.replica import Replica
 from inference_service.engine.worker import Worker
@@ -21,6 +21,7 @@ from inference_service.errors import (
     ModelNotFound,
     ModelNotReady,
     QueueFull,
+    Unsupported,
 )
 from inference_service.models.repository import (
     InvalidModel,
@@ -28,6 +29,12 @@ from inference_service.models.repository import (
     model_names,
     read_model,
 )
+
+_ABILITIES = {
+    ModelKind.GENERATION: "a generation model: it generates text",
+    ModelKind.EMBEDDING: "an embedding model: it embeds texts and reranks documents",
+    ModelKind.RERANK: "a rerank model: it reranks documents",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +61,7 @@ class LoadedModel:
         self.replica = Replica(
             folder.name,
             0,
-            Load(str(folder.path), folder.settings, folder.context_length),
+            Load(str(folder.path), folder.settings, folder.context_length, folder.kind.value),
             start_timeout_seconds=config.worker_start_timeout_seconds,
             step_timeout_seconds=config.worker_step_timeout_seconds,
             on_change=on_change,
@@ -74,6 +81,21 @@ class LoadedModel:
                 model=self.folder.name,
             )
         return self._template
+
+    def require(self, rpc: str, *kinds: ModelKind) -> None:
+        """Check that the model can do what is asked.
+
+        Args:
+            rpc: What is asked, for programs.
+            kinds: The kinds of models that can.
+
+        Raises:
+            Unsupported: It is of another kind.
+
+        """
+        if self.folder.kind not in kinds:
+            does = _ABILITIES[self.folder.kind]
+            raise Unsupported(rpc, f"model {self.folder.name!r} is {does}, and does nothing else")
 
     @contextmanager
     def admitted(self) -> Iterator[Worker]:
@@ -106,6 +128,7 @@ class LoadedModel:
             context_length=self.folder.context_length,
             architecture=self.folder.architecture,
             reproducible=self.folder.settings.reproducible,
+            kind=self.folder.kind,
         )
 
 
@@ -149,7 +172,9 @@ class Registry:
                 )
                 continue
             if name not in self._wanted:
-                self._others[name] = ModelInfo(name, ModelState.UNLOADED, folder.created)
+                self._others[name] = ModelInfo(
+                    name, ModelState.UNLOADED, folder.created, kind=folder.kind
+                )
                 continue
             model = LoadedModel(folder, self._config, lambda name=name: self._on_change(name))  # type: ignore[misc]
             self._loaded[name] = model

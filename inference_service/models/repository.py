@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +9,28 @@ from typing import Any
 
 import msgspec
 
+from inference_service.domain import ModelKind
 from inference_service.engine.settings import ModelSettings
+from inference_service.models.kind import (
+    InvalidModel,
+    kind_of,
+    longest_input,
+    pooling_of,
+    read_json,
+)
+
+__all__ = [
+    "IR_FILE",
+    "SETTINGS_FILE",
+    "InvalidModel",
+    "ModelFolder",
+    "SamplingDefaults",
+    "model_names",
+    "read_model",
+]
 
 SETTINGS_FILE = "model.toml"
 IR_FILE = "openvino_model.xml"
-
-
-class InvalidModel(Exception):
-    """A folder is not a usable model; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +52,10 @@ class ModelFolder:
         name: The folder's name, which requests use.
         path: The folder.
         created: When its main file was made.
-        settings: From `model.toml`, else the defaults.
-        context_length: Tokens of prompt and completion together.
+        settings: From `model.toml`, else the defaults; `pooling` is what the files say.
+        context_length: Tokens of prompt and completion together; of a model that does not
+            generate, tokens of one input.
+        kind: What it does.
         architecture: The `model_type` of `config.json`.
         chat_template: Jinja source; `None` if there is none.
         special_tokens: Texts that the template may name, such as `bos_token`.
@@ -53,6 +68,7 @@ class ModelFolder:
     created: datetime
     settings: ModelSettings
     context_length: int
+    kind: ModelKind = ModelKind.GENERATION
     architecture: str | None = None
     chat_template: str | None = None
     special_tokens: dict[str, str] = field(default_factory=dict)
@@ -79,19 +95,21 @@ def read_model(path: Path) -> ModelFolder:
     main = path / (SETTINGS_FILE if settings.engine == "fake" else IR_FILE)
     if not main.is_file():
         raise InvalidModel(f"no {main.name} in the folder")
-    config = _read_json(path / "config.json")
-    context_length = settings.context_length or config.get("max_position_embeddings")
-    if not isinstance(context_length, int) or context_length < 1:
-        raise InvalidModel(
-            f"config.json has no max_position_embeddings; set context_length in {SETTINGS_FILE}"
-        )
-    tokenizer_config = _read_json(path / "tokenizer_config.json")
+    config = read_json(path / "config.json")
+    kind = _kind(path, settings, config)
+    if kind is ModelKind.EMBEDDING and settings.pooling is None and settings.engine != "fake":
+        settings = msgspec.structs.replace(settings, pooling=pooling_of(path))
+    context_length = settings.context_length
+    if context_length is None:
+        context_length = _context_length(path, kind, config)
+    tokenizer_config = read_json(path / "tokenizer_config.json")
     return ModelFolder(
         name=path.name,
         path=path,
         created=datetime.fromtimestamp(main.stat().st_mtime, UTC),
         settings=settings,
         context_length=context_length,
+        kind=kind,
         architecture=config.get("model_type"),
         chat_template=_read_chat_template(path, tokenizer_config),
         special_tokens=_special_tokens(tokenizer_config),
@@ -109,16 +127,22 @@ def _read_settings(path: Path) -> ModelSettings:
         raise InvalidModel(f"{SETTINGS_FILE}: {error}") from error
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise InvalidModel(f"{file.name}: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidModel(f"{file.name}: not an object")
-    return content
+def _kind(path: Path, settings: ModelSettings, config: dict[str, Any]) -> ModelKind:
+    if settings.kind is not None:
+        return ModelKind(settings.kind)
+    return ModelKind.GENERATION if settings.engine == "fake" else kind_of(path, config)
+
+
+def _context_length(path: Path, kind: ModelKind, config: dict[str, Any]) -> int:
+    if kind is ModelKind.GENERATION:
+        context_length = config.get("max_position_embeddings")
+    else:
+        context_length = longest_input(path, config)
+    if not isinstance(context_length, int) or context_length < 1:
+        raise InvalidModel(
+            f"config.json has no max_position_embeddings; set context_length in {SETTINGS_FILE}"
+        )
+    return context_length
 
 
 def _read_chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | None:
@@ -129,7 +153,7 @@ def _read_chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | N
             return file.read_text(encoding="utf-8")
         except ValueError as error:
             raise InvalidModel(f"{file.name}: {error}") from error
-    for source in (_read_json(path / "chat_template.json"), tokenizer_config):
+    for source in (read_json(path / "chat_template.json"), tokenizer_config):
         template = source.get("chat_template")
         if isinstance(template, list):  # named templates
             named = (entry for entry in template if isinstance(entry, dict))
@@ -151,7 +175,7 @@ def _special_tokens(tokenizer_config: dict[str, Any]) -> dict[str, str]:
 
 
 def _read_sampling(path: Path) -> SamplingDefaults:
-    config = _read_json(path / "generation_config.json")
+    config = read_json(path / "generation_config.json")
     if config.get("do_sample") is False:
         # The transformers default, which exporters write unasked; it says nothing of temperature.
         config = {"repetition_penalty": config.get("repetition_penalty")}
