@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from openvino_server.v1 import (
     models_pb2_grpc,
 )
 
+from benchmarks.server import local_server
 from inference_service.config import ServiceConfig
 from inference_service.server import Server
 
@@ -219,6 +220,42 @@ async def service(start_service_for_all: StartService) -> Service:
 def client(service: Service) -> Client:
     """A client of the shared service."""
     return service.client
+
+
+@dataclass(frozen=True)
+class Api:
+    """A whole server in processes of its own, with the fake engine: HTTPS in front, gRPC behind.
+
+    `model` echoes the last message of the user, `slow` does so at 20 tokens a second, and `bare`
+    has no chat template. `base_url` ends in `/v1`; `ca` is the file to trust; `env` is what
+    `client.env` exports.
+    """
+
+    base_url: str
+    key: str
+    ca: Path
+    env: Mapping[str, str]
+    model: str = "echo"
+    slow: str = "slow"
+    bare: str = "bare"
+
+
+@pytest.fixture(scope="session")
+def api(
+    tmp_path_factory: pytest.TempPathFactory, write_fake_model: Callable[..., Path]
+) -> Iterator[Api]:
+    """A server for all clients of REST."""
+    state = tmp_path_factory.mktemp("state")
+    models: dict[str, dict[str, object]] = {
+        "echo": {},
+        "slow": {"fake_step_seconds": 0.05},
+        "bare": {"template": None},
+    }
+    for name, values in models.items():
+        write_fake_model(state / "models", name, **values)
+    with local_server(state, "echo", list(models)) as running:
+        env = running.env
+        yield Api(running.base_url, running.api_key, Path(env["SSL_CERT_FILE"]), env)
 
 
 @pytest.fixture(scope="session")
