@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -40,24 +39,51 @@ _PHRASES: Mapping[str, str] = {
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
-def invalid_request(error: ValidationError) -> ApiError:
-    """Say what is wrong first."""
-    return _api_error(error.errors(include_url=False, include_input=False)[0])
+def first_problem(error: ValidationError) -> ErrorDetails:
+    """Pick what is said of all that is wrong."""
+    return error.errors(include_url=False, include_input=False)[0]
 
 
-def _api_error(problem: ErrorDetails) -> ApiError:
-    kind = problem["type"]
+def location_of(problem: ErrorDetails) -> tuple[int | str, ...]:
+    """Name the parameter at fault, step by step: `("messages", 0, "content")`."""
     context = problem.get("ctx", {})
     named = (context["param"],) if "param" in context else ()
-    param = _path((*problem["loc"], *named))
-    message = _message(kind, problem["msg"], context)
+    return tuple(
+        shorten(step) if isinstance(step, str) else step
+        for step in (*problem["loc"], *named)
+        if not (isinstance(step, str) and step.startswith("<"))
+    )
+
+
+def message_of(problem: ErrorDetails) -> str:
+    """Say what is wrong with the parameter, as the rest of a sentence."""
+    context = problem.get("ctx", {})
+    if problem["type"] == "too_long" and context["max_length"] == 0:
+        return "must be empty"
+    phrase = _PHRASES.get(problem["type"])
+    if phrase is None:
+        return problem["msg"]
+    return phrase.format_map({name: _limit(value) for name, value in context.items()})
+
+
+def invalid_json(problem: ErrorDetails) -> ApiError:
+    """Say that a body is not JSON."""
+    return ApiError(
+        400,
+        f"The request's body is not valid JSON: {problem['ctx']['error']}",
+        code="invalid_json",
+        reason="invalid_json",
+    )
+
+
+def invalid_request(error: ValidationError) -> ApiError:
+    """Say what is wrong first."""
+    problem = first_problem(error)
+    kind = problem["type"]
     if kind == "json_invalid":
-        return ApiError(
-            400,
-            f"The request's body is not valid JSON: {context['error']}",
-            code="invalid_json",
-            reason="invalid_json",
-        )
+        return invalid_json(problem)
+    param = _path(location_of(problem))
+    message = message_of(problem)
     if kind == UNKNOWN:
         text, code = f"Unrecognized request argument supplied: {param}", UNKNOWN
     elif kind == "missing":
@@ -72,15 +98,6 @@ def _api_error(problem: ErrorDetails) -> ApiError:
     return ApiError(400, text, code=code, param=param, reason=code)
 
 
-def _message(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    if kind == "too_long" and context["max_length"] == 0:
-        return "must be empty"
-    phrase = _PHRASES.get(kind)
-    if phrase is None:
-        return message
-    return phrase.format_map({name: _limit(value) for name, value in context.items()})
-
-
 def _limit(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
@@ -93,7 +110,6 @@ def _path(location: tuple[int | str, ...]) -> str | None:
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif not step.startswith("<"):
-            name = shorten(step)
-            path += f".{name}" if path else name
+        else:
+            path += f".{step}" if path else step
     return path or None
