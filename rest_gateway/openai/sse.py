@@ -26,6 +26,13 @@ def frames(payloads: Sequence[bytes]) -> bytes:
     return b"data: " + b"\n\ndata: ".join(payloads) + b"\n\n"
 
 
+def named_frames(events: Sequence[tuple[str, bytes]]) -> bytes:
+    """Write JSON objects as events, each with its name."""
+    return b"".join(
+        b"event: " + name.encode() + b"\ndata: " + payload + b"\n\n" for name, payload in events
+    )
+
+
 class EventStream:
     """A response of events that is never silent for long.
 

@@ -29,7 +29,9 @@ class StrictModel(BaseModel):
         if isinstance(data, dict):
             fields = cls.model_fields
             for name in data:
-                if name not in fields:
+                field = fields.get(name)
+                renamed = field is None or field.alias is not None
+                if renamed and all(other.alias != name for other in fields.values()):
                     raise PydanticCustomError(UNKNOWN, "is not known", on(shorten(str(name))))
         return data
 

@@ -13,6 +13,11 @@ def test_frames() -> None:
     assert sse.frames([b'{"a":1}', b"{}"]) == b'data: {"a":1}\n\ndata: {}\n\n'
 
 
+def test_named_frames() -> None:
+    written = sse.named_frames([("a.b", b'{"a":1}'), ("c", b"{}")])
+    assert written == b'event: a.b\ndata: {"a":1}\n\nevent: c\ndata: {}\n\n'
+
+
 def test_only_this_module_writes_events() -> None:
     source = Path(rest_gateway.__file__).parent
     writers = {
