@@ -2,206 +2,275 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from inference_service.engine import frames
+from inference_service.worker.admission import Prompt, admit, cache_too_small, invalid
+from inference_service.worker.cache import CachedSequence, PrefixCache
+from inference_service.worker.compiling import GrammarQueue
+from inference_service.worker.completion import Completion
 from inference_service.worker.interface import (
     CacheTooSmall,
     Generation,
     Output,
     Pipeline,
     RequestRefused,
-    TextTooLong,
 )
-from inference_service.worker.text import Detokenizer, StopMatcher
 
-
-@dataclass(slots=True)
-class _Completion:
-    detokenizer: Detokenizer
-    stops: StopMatcher
-    tokens: int = 0
+_SEEDS = 1 << 64  # the engine's are of 64 bits
 
 
 @dataclass(slots=True)
 class _Request:
+    submit: frames.Submit
+    prompt: Prompt
+    cached_tokens: int = 0
+    begun: int = 0  # completions of it that were given to the engine
+    ended: int = 0
+    prefilled: bool = False
+    sequences: set[int] = field(default_factory=set)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt.token_ids)
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """A completion inside the engine."""
+
+    request: _Request
+    index: int
     generation: Generation
-    prompt_tokens: int
-    completions: dict[int, _Completion] = field(default_factory=dict)
+    completion: Completion
+    cached: CachedSequence | None = None  # None until the prompt is computed
+    uncomputed: int | None = None  # the last token; the next step computes it
 
 
 class Batch:
     """The running requests of a pipeline.
 
+    Each completion of a request is a sequence of its own in the engine, which can't end one of
+    several by a stop string. All but the first wait until the prompt is computed, if the engine can
+    share it.
+
     Args:
         pipeline: The engine.
         context_length: The most tokens of prompt and completion together.
+        wake: Called from another thread when there is something for `advance`.
 
     """
 
-    def __init__(self, pipeline: Pipeline, context_length: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, context_length: int, wake: Callable[[], None] = lambda: None
+    ) -> None:
         self._pipeline = pipeline
         self._context_length = context_length
         self._requests: dict[int, _Request] = {}
-        self._samplings: dict[int, frames.Sampling] = {}
+        self._sequences: dict[int, _Sequence] = {}
+        self._sequence_ids = itertools.count(1)
+        self._grammars = GrammarQueue(pipeline, wake)
+        blocks = pipeline.cache_tokens // pipeline.block_tokens if pipeline.prefix_caching else 0
+        self._cache = PrefixCache(blocks, pipeline.block_tokens)
         self.steps = 0
         self.generated_tokens = 0
 
     @property
     def busy(self) -> bool:
         """Whether there is anything to step for."""
-        return self._pipeline.pending or bool(self._requests)
+        return self._pipeline.pending or bool(self._sequences)
 
-    def submit(self, request: frames.Submit) -> frames.Started | frames.Rejected:
-        """Add a request to the batch, or say why it can't be done."""
-        token_ids: Sequence[int]
-        if isinstance(request.prompt, str):
-            try:
-                token_ids = self._pipeline.encode(request.prompt, add_special_tokens=False)
-            except TextTooLong as error:
-                return self._too_long(request, error.limit)
-            except RequestRefused as error:
-                return invalid(request.request_id, "prompt", str(error))
-        else:
-            token_ids = request.prompt
-            wrong = next((i for i in token_ids if i >= self._pipeline.vocabulary_size), None)
-            if wrong is not None:
-                problem = f"{wrong} is not in the vocabulary"
-                return invalid(request.request_id, "token_ids.ids", problem)
-        if not token_ids:
-            return invalid(request.request_id, "prompt", "has no tokens")
-        sampling = request.sampling
-        prompt_tokens = len(token_ids)
-        room = self._context_length - prompt_tokens
-        wanted = sampling.max_tokens
-        if room < (wanted or 1):
-            return self._too_long(request, prompt_tokens)
-        # One that can't fit alone would be given up by the engine midway, and others with it.
-        room = min(room, self._pipeline.cache_tokens - prompt_tokens)
-        if room < (wanted or 1):
-            return _cache_too_small(request.request_id, prompt_tokens)
-        if sampling.min_tokens > (wanted or room):
-            problem = f"is more than the {wanted or room} tokens that may be generated"
-            return invalid(request.request_id, "sampling.min_tokens", problem)
-        try:
-            generation = self._pipeline.add(request.request_id, token_ids, sampling, wanted or room)
-        except RequestRefused as error:
-            return invalid(request.request_id, "sampling", str(error))
-        self._requests[request.request_id] = _Request(generation, prompt_tokens)
-        self._samplings[request.request_id] = sampling
-        return frames.Started(request.request_id, prompt_tokens)
+    def submit(self, request: frames.Submit) -> list[frames.FromWorker]:
+        """Take a request, or say why it can't be done.
+
+        One with a grammar is begun by `advance`, when the grammar is compiled.
+        """
+        prompt = admit(self._pipeline, self._context_length, request)
+        if isinstance(prompt, frames.Rejected):
+            return [prompt]
+        self._requests[request.request_id] = _Request(request, prompt)
+        if request.grammar:
+            self._grammars.push(request.request_id, request.grammar)
+            return []
+        return self._begin(request.request_id)
+
+    def advance(self) -> list[frames.FromWorker]:
+        """Begin what has waited: completions for their prompt, requests for their grammar."""
+        messages: list[frames.FromWorker] = []
+        for request_id, request in list(self._requests.items()):
+            if request.prefilled and request.begun < request.submit.sampling.n:
+                messages += self._begin_rest(request_id, request)
+        for compiled in self._grammars.take():
+            if compiled.refusal:
+                del self._requests[compiled.request_id]
+                problem = str(compiled.refusal)
+                messages.append(invalid(compiled.request_id, "constraint", problem))
+            else:
+                messages += self._begin(compiled.request_id)
+        return messages
 
     def cancel(self, request_id: int) -> None:
         """Stop a request; one that has ended already is no error."""
         request = self._requests.pop(request_id, None)
-        self._samplings.pop(request_id, None)
-        if request:
-            request.generation.cancel()
+        self._grammars.cancel(request_id)
+        for sequence_id in list(request.sequences) if request else ():
+            self._cancel(sequence_id)
 
     def step(self) -> list[frames.FromWorker]:
         """Do one step and return all that it made, the counts last."""
         self._pipeline.step()
         self.steps += 1
+        self._grammars.stepped()
         messages: list[frames.FromWorker] = []
-        for request_id, request in list(self._requests.items()):
-            try:
-                outputs = request.generation.read()
-            except CacheTooSmall:
-                self.cancel(request_id)
-                messages.append(_cache_too_small(request_id, request.prompt_tokens))
-                continue
-            for output in outputs:
-                self._take(request_id, request, output, messages)
+        for sequence_id, sequence in list(self._sequences.items()):
+            if sequence_id in self._sequences:  # not rejected with another of its request
+                self._read(sequence_id, sequence, messages)
         if not self._pipeline.pending:
             self._reject_given_up(messages)
+        messages += self.advance()
         messages.append(self.progress())
         return messages
-
-    def _reject_given_up(self, messages: list[frames.FromWorker]) -> None:
-        """Reject what the engine dropped without saying so: it has no work left, we have."""
-        for request_id, request in list(self._requests.items()):
-            try:
-                outputs = request.generation.read()
-            except CacheTooSmall:
-                outputs = []
-            if outputs:
-                raise RuntimeError(f"the engine ended request {request_id} with output unread")
-            self.cancel(request_id)
-            messages.append(_cache_too_small(request_id, request.prompt_tokens))
 
     def progress(self) -> frames.Progress:
         """Return the counts since the worker's start."""
         return frames.Progress(self.steps, self.generated_tokens, self._pipeline.kv_cache_usage)
 
-    def _too_long(self, request: frames.Submit, prompt_tokens: int) -> frames.Rejected:
-        metadata: dict[str, int | str] = {
-            "prompt_tokens": prompt_tokens,
-            "context_length": self._context_length,
-        }
-        asked = ""
-        if request.sampling.max_tokens:
-            metadata["max_tokens"] = request.sampling.max_tokens
-            asked = f" and {request.sampling.max_tokens} to generate"
-        return frames.Rejected(
-            request.request_id,
-            "CONTEXT_LENGTH_EXCEEDED",
-            f"the model's context holds {self._context_length} tokens; the prompt has "
-            f"{prompt_tokens}{asked}",
-            metadata,
+    def _begin(self, request_id: int) -> list[frames.FromWorker]:
+        request = self._requests[request_id]
+        request.cached_tokens = self._cache.match(request.prompt.token_ids)
+        try:
+            self._add(request)
+        except RequestRefused as error:
+            del self._requests[request_id]
+            return [invalid(request_id, "sampling", str(error))]
+        started = frames.Started(request_id, request.prompt_tokens, request.cached_tokens)
+        rest = [] if self._cache.enabled else self._begin_rest(request_id, request)
+        return [started, *rest]
+
+    def _begin_rest(self, request_id: int, request: _Request) -> list[frames.FromWorker]:
+        if request.submit.grammar and self._grammars.compiling:
+            return []
+        try:
+            while request.begun < request.submit.sampling.n:
+                self._add(request)
+        except RequestRefused as error:
+            self.cancel(request_id)
+            return [invalid(request_id, "sampling", str(error))]
+        return []
+
+    def _add(self, request: _Request) -> None:
+        """Give the next completion of a request to the engine."""
+        submit, index = request.submit, request.begun
+        seed = (submit.sampling.seed + index) % _SEEDS
+        sequence_id = next(self._sequence_ids)
+        generation = self._pipeline.add(
+            sequence_id,
+            request.prompt.token_ids,
+            msgspec.structs.replace(submit.sampling, seed=seed),
+            request.prompt.max_tokens,
+            submit.grammar,
         )
+        completion = Completion(self._pipeline, submit)
+        self._sequences[sequence_id] = _Sequence(request, index, generation, completion)
+        request.sequences.add(sequence_id)
+        request.begun += 1
+        if submit.grammar:
+            self._grammars.added(sequence_id)
+
+    def _read(
+        self, sequence_id: int, sequence: _Sequence, messages: list[frames.FromWorker]
+    ) -> None:
+        try:
+            outputs = sequence.generation.read()
+        except CacheTooSmall:
+            self._reject(sequence.request, messages)
+            return
+        for output in outputs:
+            self._take(sequence_id, sequence, output, messages)
+
+    def _reject(self, request: _Request, messages: list[frames.FromWorker]) -> None:
+        request_id = request.submit.request_id
+        self.cancel(request_id)
+        messages.append(cache_too_small(request_id, request.prompt_tokens))
+
+    def _reject_given_up(self, messages: list[frames.FromWorker]) -> None:
+        """Reject what the engine dropped without saying so: it has no work left, we have."""
+        for sequence_id, sequence in list(self._sequences.items()):
+            if sequence_id not in self._sequences:
+                continue
+            try:
+                outputs = sequence.generation.read()
+            except CacheTooSmall:
+                outputs = []
+            if outputs:
+                request_id = sequence.request.submit.request_id
+                raise RuntimeError(f"the engine ended request {request_id} with output unread")
+            self._reject(sequence.request, messages)
 
     def _take(
         self,
-        request_id: int,
-        request: _Request,
+        sequence_id: int,
+        sequence: _Sequence,
         output: Output,
         messages: list[frames.FromWorker],
     ) -> None:
-        completion = request.completions.get(output.index)
-        if completion is None:
-            completion = _Completion(
-                self._pipeline.detokenizer(), StopMatcher(self._samplings[request_id].stop)
-            )
-            request.completions[output.index] = completion
-        completion.tokens += len(output.token_ids)
+        if sequence_id not in self._sequences:
+            return  # a stop string ended it; the engine had made more
         self.generated_tokens += len(output.token_ids)
-        text, matched = completion.stops.push(completion.detokenizer.push(output.token_ids))
-        if output.finish_reason and not matched:
-            rest, matched = completion.stops.push(completion.detokenizer.flush())
-            text += rest if matched else rest + completion.stops.flush()
-        if text:
-            messages.append(frames.Delta(request_id, output.index, text))
-        if not matched and not output.finish_reason:
+        self._account(sequence, output)
+        request, index = sequence.request, sequence.index
+        request.prefilled = True
+        self._grammars.ended(sequence_id)
+        request_id = request.submit.request_id
+        piece = sequence.completion.push(output)
+        if piece.text or piece.logprobs:
+            messages.append(
+                frames.Delta(request_id, index, piece.text, piece.tokens, piece.logprobs)
+            )
+        if not piece.reason:
             return
         messages.append(
             frames.Finished(
                 request_id,
-                output.index,
-                "length" if output.finish_reason == "length" and not matched else "stop",
+                index,
+                piece.reason,
                 request.prompt_tokens,
-                completion.tokens,
-                matched,
+                sequence.completion.tokens,
+                piece.matched_stop,
+                request.cached_tokens,
             )
         )
         if output.finish_reason:
-            del self._requests[request_id], self._samplings[request_id]
+            self._forget(sequence_id)
         else:
-            self.cancel(request_id)
+            self._cancel(sequence_id)
+        request.ended += 1
+        if request.ended == request.submit.sampling.n:
+            del self._requests[request_id]
 
+    def _account(self, sequence: _Sequence, output: Output) -> None:
+        """Note what the engine has computed: all but the token that was generated last."""
+        if sequence.cached is None:
+            sequence.cached = self._cache.sequence(sequence.request.prompt.token_ids)
+        if output.token_ids:
+            before = () if sequence.uncomputed is None else (sequence.uncomputed,)
+            sequence.cached.extend((*before, *output.token_ids[:-1]))
+            sequence.uncomputed = output.token_ids[-1]
 
-def _cache_too_small(request_id: int, prompt_tokens: int) -> frames.Rejected:
-    return frames.Rejected(
-        request_id,
-        "KV_CACHE_EXHAUSTED",
-        "the key-value cache is too small for this request's prompt and completion; the prompt "
-        f"has {prompt_tokens} tokens",
-        {"prompt_tokens": prompt_tokens},
-    )
+    def _cancel(self, sequence_id: int) -> None:
+        sequence = self._sequences[sequence_id]
+        sequence.generation.cancel()
+        self._grammars.ended(sequence_id, cancelled=True)
+        if sequence.cached and sequence.uncomputed is not None:
+            sequence.cached.extend((sequence.uncomputed,))  # the step that frees it still computes
+        self._forget(sequence_id)
 
-
-def invalid(request_id: int, field_name: str, problem: str) -> frames.Rejected:
-    """Say that a field of a request can't be used."""
-    return frames.Rejected(
-        request_id, "INVALID_ARGUMENT", f"{field_name}: {problem}", {"field": field_name}
-    )
+    def _forget(self, sequence_id: int) -> None:
+        sequence = self._sequences.pop(sequence_id)
+        sequence.request.sequences.discard(sequence_id)
+        if sequence.cached:
+            sequence.cached.end()

@@ -1,16 +1,23 @@
 """The fake engine: a pipeline without a model, for tests of everything around the engine.
 
-Its tokens are the bytes of UTF-8, so every character beyond ASCII is split over tokens. It answers
-a prompt with the text between the last `user: ` and the last `assistant:`, or with the whole
-prompt, and then ends the sequence. A prompt that is `!fail` makes the step raise, as a poisoned
-pipeline does, and one that is `!hang` makes the step never end.
+Its tokens are the bytes of UTF-8, so every character beyond ASCII is split over tokens, and a few
+special tokens, which a prompt names by their text. It answers a prompt with the text between the
+last `user: ` and the last `assistant:`, or with the whole prompt, and then ends the sequence. Each
+token has the probability 1/`vocabulary_size`. A grammar is taken and changes nothing: it echoes
+whatever the grammar says. All completions of a request are the same. No prefix is cached.
+
+A prompt that is `!fail` makes the step raise, as a poisoned pipeline does, and one that is `!hang`
+makes the step never end.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import signal
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from inference_service.engine import frames
 from inference_service.engine.settings import ModelSettings
@@ -18,16 +25,41 @@ from inference_service.worker.interface import Output
 from inference_service.worker.text import TableDetokenizer
 
 END_OF_SEQUENCE = 256
-_TABLE = (*(bytes([byte]) for byte in range(256)), b"")
+SPECIAL_TOKENS = {
+    text: END_OF_SEQUENCE + 1 + place
+    for place, text in enumerate(
+        (
+            "<|python_tag|>",
+            "[TOOL_CALLS]",
+            "[ARGS]",
+            "[THINK]",
+            "[/THINK]",
+            "<|start|>",
+            "<|channel|>",
+            "<|constrain|>",
+            "<|message|>",
+            "<|end|>",
+            "<|call|>",
+            "<|tool_call|>",
+            "<|/tool_call|>",
+        )
+    )
+}
+_SPLIT = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+_BYTES = [bytes([byte]) for byte in range(256)]
+_NAMES = [*_BYTES, b"<end>", *(text.encode() for text in SPECIAL_TOKENS)]
+_TABLE = [*_BYTES, b"", *(b"" for _ in SPECIAL_TOKENS)]
+LOGPROB = -math.log(len(_TABLE))
 
 
 class FakeGeneration:
-    """A request inside the fake pipeline."""
+    """A sequence inside the fake pipeline."""
 
-    def __init__(self, answer: list[int], max_tokens: int, *, ignore_eos: bool) -> None:
+    def __init__(self, answer: list[int], max_tokens: int, sampling: frames.Sampling) -> None:
         self.answer = answer
         self._max_tokens = max_tokens
-        self._ignore_eos = ignore_eos
+        self._ignore_eos = sampling.ignore_eos
+        self._logprobs = (LOGPROB,) if sampling.logprobs else ()
         self._made = 0
         self._unread: list[Output] = []
         self.done = False
@@ -44,7 +76,7 @@ class FakeGeneration:
         elif self._made == self._max_tokens:
             reason = "length"
         self.done = reason is not None
-        self._unread.append(Output(0, [token], reason))
+        self._unread.append(Output([token], reason, self._logprobs))
 
     def read(self) -> list[Output]:
         """See `Generation`."""
@@ -65,6 +97,8 @@ class FakePipeline:
     """
 
     vocabulary_size = len(_TABLE)
+    block_tokens = 1
+    prefix_caching = False
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
@@ -83,7 +117,7 @@ class FakePipeline:
     @property
     def longest_token_bytes(self) -> int:
         """See `Pipeline`."""
-        return 1
+        return max(map(len, _NAMES))
 
     @property
     def pending(self) -> bool:
@@ -93,27 +127,51 @@ class FakePipeline:
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """See `Pipeline`; there are no special tokens to add."""
         del add_special_tokens
-        return list(text.encode())
+        token_ids: list[int] = []
+        for piece in _SPLIT.split(text):
+            special = SPECIAL_TOKENS.get(piece)
+            token_ids += piece.encode() if special is None else [special]
+        return token_ids
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """See `Pipeline`."""
-        table = _TABLE if skip_special_tokens else (*_TABLE[:-1], b"<end>")
+        table = _TABLE if skip_special_tokens else _NAMES
         if any(token_id >= len(table) for token_id in token_ids):
             raise ValueError("a token id is not in the vocabulary")
         return b"".join([table[token_id] for token_id in token_ids]).decode("utf-8", "replace")
 
-    def detokenizer(self) -> TableDetokenizer:
+    def detokenizer(self, markers: Sequence[str] = ()) -> TableDetokenizer:
         """See `Pipeline`."""
-        return TableDetokenizer(_TABLE)
+        shown = {SPECIAL_TOKENS[text]: text for text in markers if text in SPECIAL_TOKENS}
+        return TableDetokenizer(_TABLE, shown)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """See `Pipeline`."""
+        return _NAMES[token_id]
+
+    def needs_compiling(self, grammar: frames.Grammar) -> bool:
+        """See `Pipeline`; a grammar changes nothing."""
+        del grammar
+        return False
+
+    def compile(self, grammar: frames.Grammar) -> Future[None]:
+        """See `Pipeline`."""
+        del grammar
+        compiled: Future[None] = Future()
+        compiled.set_result(None)
+        return compiled
 
     def add(
-        self, request_id: int, token_ids: Sequence[int], sampling: frames.Sampling, max_tokens: int
+        self,
+        sequence_id: int,
+        token_ids: Sequence[int],
+        sampling: frames.Sampling,
+        max_tokens: int,
+        grammar: frames.Grammar | None = None,
     ) -> FakeGeneration:
         """See `Pipeline`."""
-        del request_id
-        prompt = bytes(token_id for token_id in token_ids if token_id < END_OF_SEQUENCE)
-        answer = prompt.rpartition(b"user: ")[2].rpartition(b"\nassistant:")[0] or prompt
-        generation = FakeGeneration(list(answer), max_tokens, ignore_eos=sampling.ignore_eos)
+        del sequence_id, grammar
+        generation = FakeGeneration(_answer(token_ids), max_tokens, sampling)
         self._running.append(generation)
         return generation
 
@@ -122,10 +180,18 @@ class FakePipeline:
         self._running = [generation for generation in self._running if not generation.done]
         time.sleep(self._settings.fake_step_seconds)  # stands for the forward pass
         for generation in self._running[: self._settings.max_num_seqs]:
-            command = bytes(generation.answer)
-            if command == b"!fail":
+            command = generation.answer
+            if command == list(b"!fail"):
                 raise RuntimeError("the fake engine was asked to fail")
-            while command == b"!hang":
+            while command == list(b"!hang"):
                 signal.pause()
             generation.step()
         self._running = [generation for generation in self._running if not generation.done]
+
+
+def _answer(prompt: Sequence[int]) -> list[int]:
+    """Return the tokens of what is to be echoed."""
+    # A character for each token, so that the text of the one is the tokens of the other.
+    text = "".join(chr(token_id) for token_id in prompt if token_id != END_OF_SEQUENCE)
+    answer = text.rpartition("user: ")[2].rpartition("\nassistant:")[0] or text
+    return [ord(character) for character in answer]

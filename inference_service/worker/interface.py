@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,15 +13,18 @@ from inference_service.worker.text import Detokenizer
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a step made of one completion; `finish_reason` is `None` while it goes on."""
+    """What a step made of a sequence; `finish_reason` is `None` while it goes on.
 
-    index: int
+    Where log-probabilities were asked for, `logprobs` has one for each token.
+    """
+
     token_ids: Sequence[int]
     finish_reason: str | None
+    logprobs: Sequence[float] = ()
 
 
 class Generation(Protocol):
-    """A request inside a pipeline."""
+    """One sequence inside a pipeline."""
 
     def read(self) -> list[Output]:
         """Return what was generated since the last read.
@@ -79,8 +83,18 @@ class Pipeline(Protocol):
         """
         ...
 
-    def detokenizer(self) -> Detokenizer:
-        """Return a new incremental detokenizer, special tokens skipped."""
+    def detokenizer(self, markers: Sequence[str] = ()) -> Detokenizer:
+        """Return a new incremental detokenizer.
+
+        Args:
+            markers: The texts of special tokens that are to be seen; all others are skipped, and
+                an end-of-sequence token always is. One that the model doesn't have means nothing.
+
+        """
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of a token; of a special one, those of its name."""
         ...
 
     @property
@@ -88,10 +102,31 @@ class Pipeline(Protocol):
         """How many token ids there are."""
         ...
 
+    def needs_compiling(self, grammar: frames.Grammar) -> bool:
+        """Whether a step would have to wait for this grammar, and `compile` can spare it that."""
+        ...
+
+    def compile(self, grammar: frames.Grammar) -> Future[None]:
+        """Begin to compile a grammar beside the steps.
+
+        While one is compiled, no other may be, and no step may begin a sequence with a grammar:
+        from the `add` of such a sequence to its first output nothing is to be compiled.
+
+        Returns:
+            What ends with the compilation, and with `RequestRefused` if the compiler refuses.
+
+        """
+        ...
+
     def add(
-        self, request_id: int, token_ids: Sequence[int], sampling: frames.Sampling, max_tokens: int
+        self,
+        sequence_id: int,
+        token_ids: Sequence[int],
+        sampling: frames.Sampling,
+        max_tokens: int,
+        grammar: frames.Grammar | None = None,
     ) -> Generation:
-        """Add a request, which stops after `max_tokens` tokens.
+        """Add one sequence, which stops after `max_tokens` tokens; `sampling.n` has no meaning.
 
         Raises:
             RequestRefused: The engine can't do what `sampling` asks.
@@ -116,6 +151,16 @@ class Pipeline(Protocol):
     @property
     def cache_tokens(self) -> int:
         """How many tokens the key-value cache holds."""
+        ...
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens in a block of the key-value cache."""
+        ...
+
+    @property
+    def prefix_caching(self) -> bool:
+        """Whether prompts with a common beginning share what was computed of it."""
         ...
 
     @property

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 
 from inference_service.engine import frames
-from inference_service.worker.batch import Batch, invalid
+from inference_service.worker.admission import invalid
+from inference_service.worker.batch import Batch
 from inference_service.worker.interface import Pipeline, RequestRefused, TextTooLong
 
 _RECEIVE_BYTES = 1 << 18
+
+
+class Wakeup:
+    """What ends a wait for the service, from any thread. A context manager."""
+
+    def __init__(self) -> None:
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def __enter__(self) -> Wakeup:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._woken.close()
+        self._waker.close()
+
+    def set(self) -> None:
+        """End the wait, or the next one."""
+        with contextlib.suppress(OSError):  # full of wakes already, or the loop has ended
+            self._waker.send(b"\0")
+
+    def wait(self, sock: socket.socket) -> bool:
+        """Wait until the socket can be read; return `False` if it was `set` that ended it."""
+        poll = select.poll()
+        for waited_for in (sock, self._woken):
+            poll.register(waited_for, select.POLLIN)
+        poll.poll()
+        try:
+            return not self._woken.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return True
 
 
 class Connection:
@@ -23,8 +57,8 @@ class Connection:
         """Send messages as one frame; blocks while the service is behind."""
         self._socket.sendall(frames.encode_frame(messages))
 
-    def receive(self, *, block: bool) -> list[frames.ToWorker] | None:
-        """Return what has arrived; with `block`, wait until something has.
+    def receive(self, *, block: bool, wakeup: Wakeup | None = None) -> list[frames.ToWorker] | None:
+        """Return what has arrived; with `block`, wait until something has, or for the wake-up.
 
         Returns:
             Messages in order, perhaps none; `None` when the service has closed the socket.
@@ -32,6 +66,8 @@ class Connection:
         """
         messages: list[frames.ToWorker] = []
         while True:
+            if block and not messages and wakeup and not wakeup.wait(self._socket):
+                return messages
             flags = 0 if block and not messages else socket.MSG_DONTWAIT
             try:
                 data = self._socket.recv(_RECEIVE_BYTES, flags)
@@ -50,10 +86,12 @@ def serve(connection: Connection, pipeline: Pipeline, context_length: int) -> No
         Exception: A step raised; the pipeline is unusable and the process has to end.
 
     """
-    batch = Batch(pipeline, context_length)
-    with contextlib.suppress(ConnectionError):  # closed with frames unread: a hang-up like any
-        while (inbox := connection.receive(block=not batch.busy)) is not None:
+    # Closed with frames unread is a hang-up like any.
+    with contextlib.suppress(ConnectionError), Wakeup() as wakeup:
+        batch = Batch(pipeline, context_length, wakeup.set)
+        while (inbox := connection.receive(block=not batch.busy, wakeup=wakeup)) is not None:
             outbox = [answer for message in inbox for answer in _answer(batch, pipeline, message)]
+            outbox += batch.advance()
             if batch.busy:
                 outbox += batch.step()
             if outbox:
@@ -63,7 +101,7 @@ def serve(connection: Connection, pipeline: Pipeline, context_length: int) -> No
 def _answer(batch: Batch, pipeline: Pipeline, message: frames.ToWorker) -> list[frames.FromWorker]:
     match message:
         case frames.Submit():
-            return [batch.submit(message)]
+            return batch.submit(message)
         case frames.Cancel(request_id):
             batch.cancel(request_id)
             return []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from inference_service.engine import frames
 from inference_service.engine.settings import ModelSettings
 from inference_service.worker.interface import CacheTooSmall, Output, RequestRefused, TextTooLong
 from inference_service.worker.text import Detokenizer, TableDetokenizer, WindowDetokenizer
+from inference_service.worker.vocabulary import Vocabulary
+from inference_service.worker.warming import GrammarWarming, structured_output
 
 _FINISH_REASONS = {
     genai.GenerationFinishReason.NONE: None,
@@ -21,7 +25,7 @@ _FINISH_REASONS = {
     genai.GenerationFinishReason.LENGTH: "length",
 }
 _TRUNCATION_PROBE_TOKENS = 1000
-_PROBE_REQUEST_ID = 0  # the service counts from 1
+_PROBE_REQUEST_ID = 0  # a batch counts from 1
 # Tokens in a block of the key-value cache, fixed by the engine for each kind of device.
 _CPU_BLOCK_TOKENS = 32
 _GPU_BLOCK_TOKENS = 16
@@ -48,11 +52,11 @@ def plugin_properties(settings: ModelSettings) -> dict[str, Any]:
 
 
 class OpenVinoGeneration:
-    """A request inside the pipeline; see `Generation`."""
+    """A sequence inside the pipeline; see `Generation`."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, *, with_logprobs: bool) -> None:
         self._handle = handle
-        self._indexes: dict[int, int] = {}
+        self._with_logprobs = with_logprobs
 
     def read(self) -> list[Output]:
         """See `Generation`."""
@@ -61,14 +65,13 @@ class OpenVinoGeneration:
             if handle.get_status() == genai.GenerationStatus.IGNORED:
                 raise CacheTooSmall
             return []
-        indexes = self._indexes
         return [
             Output(
-                indexes.setdefault(sequence, len(indexes)),
                 output.generated_ids,
                 _FINISH_REASONS[output.finish_reason],
+                output.generated_log_probs if self._with_logprobs else (),
             )
-            for sequence, output in handle.read().items()
+            for output in handle.read().values()
         ]
 
     def cancel(self) -> None:
@@ -91,6 +94,7 @@ class OpenVinoPipeline:
 
     def __init__(self, model_dir: str, settings: ModelSettings, context_length: int) -> None:
         self._device = settings.device
+        self._prefix_caching = settings.enable_prefix_caching
         scheduler = genai.SchedulerConfig()
         scheduler.cache_size = settings.kv_cache_gib
         scheduler.max_num_seqs = settings.max_num_seqs
@@ -102,25 +106,40 @@ class OpenVinoPipeline:
         self._tokenizer = self._pipeline.get_tokenizer()
         self._defaults = self._pipeline.get_config()
         self._truncates_at: int | None = None
-        self._table = _byte_table(self._tokenizer)
+        ends = {self._defaults.eos_token_id, *self._defaults.stop_token_ids}
+        self._vocabulary = Vocabulary(self._tokenizer, ends)
         self._table_is_exact = self._probe_table()
         self._truncates_at = self._probe_truncation(context_length)
         self._cache_tokens = self._probe_cache()
+        logits = _logits(model_dir)
+        self._warming = (
+            GrammarWarming(self._tokenizer, self._defaults.eos_token_id, logits) if logits else None
+        )
 
     @property
     def vocabulary_size(self) -> int:
         """See `Pipeline`."""
-        return len(self._table)
+        return len(self._vocabulary.table)
 
     @property
     def longest_token_bytes(self) -> int:
         """See `Pipeline`."""
-        return max(len(token) for token in self._table)
+        return max(len(self.token_bytes(i)) for i in range(self.vocabulary_size))
 
     @property
     def cache_tokens(self) -> int:
         """See `Pipeline`."""
         return self._cache_tokens
+
+    @property
+    def block_tokens(self) -> int:
+        """See `Pipeline`."""
+        return _CPU_BLOCK_TOKENS if self._device == "CPU" else _GPU_BLOCK_TOKENS
+
+    @property
+    def prefix_caching(self) -> bool:
+        """See `Pipeline`."""
+        return self._prefix_caching
 
     @property
     def kv_cache_usage(self) -> float:
@@ -156,14 +175,33 @@ class OpenVinoPipeline:
             return ""
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens))
 
-    def detokenizer(self) -> Detokenizer:
+    def detokenizer(self, markers: Sequence[str] = ()) -> Detokenizer:
         """See `Pipeline`."""
+        shown = self._vocabulary.markers(markers)
         if self._table_is_exact:
-            return TableDetokenizer(self._table)
-        return WindowDetokenizer(self._tokenizer.decode)
+            return TableDetokenizer(self._vocabulary.table, shown)
+        return WindowDetokenizer(self._tokenizer.decode, shown)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """See `Pipeline`."""
+        return self._vocabulary.token_bytes(token_id, spaced=not self._table_is_exact)
+
+    def needs_compiling(self, grammar: frames.Grammar) -> bool:
+        """See `Pipeline`."""
+        return self._warming is not None and self._warming.needs_compiling(grammar)
+
+    def compile(self, grammar: frames.Grammar) -> Future[None]:
+        """See `Pipeline`."""
+        assert self._warming is not None  # needs_compiling said so
+        return self._warming.compile(grammar)
 
     def add(
-        self, request_id: int, token_ids: Sequence[int], sampling: frames.Sampling, max_tokens: int
+        self,
+        sequence_id: int,
+        token_ids: Sequence[int],
+        sampling: frames.Sampling,
+        max_tokens: int,
+        grammar: frames.Grammar | None = None,
     ) -> OpenVinoGeneration:
         """See `Pipeline`."""
         config = genai.GenerationConfig()
@@ -184,12 +222,17 @@ class OpenVinoPipeline:
             if sampling.top_k is not None:
                 config.top_k = sampling.top_k
             config.rng_seed = sampling.seed
+        if sampling.logprobs:
+            config.logprobs = 1
+        if grammar:
+            config.structured_output_config = structured_output(grammar)
         prompt = ov.Tensor(np.array([token_ids], dtype=np.int64))
         try:
-            return OpenVinoGeneration(self._pipeline.add_request(request_id, prompt, config))
+            handle = self._pipeline.add_request(sequence_id, prompt, config)
         except RuntimeError as error:
             sys.stderr.write(f"{error}\n")  # its text names files of the engine; not for callers
             raise RequestRefused("the engine can't combine these parameters") from error
+        return OpenVinoGeneration(handle, with_logprobs=sampling.logprobs)
 
     def step(self) -> None:
         """See `Pipeline`."""
@@ -206,7 +249,7 @@ class OpenVinoPipeline:
             self._pipeline.step()
         handle.read_all()  # a request whose handle is gone would not have run
         blocks = round(100 / float(self._pipeline.get_metrics().max_cache_usage))
-        return blocks * (_CPU_BLOCK_TOKENS if self._device == "CPU" else _GPU_BLOCK_TOKENS)
+        return blocks * self.block_tokens
 
     def _probe_truncation(self, context_length: int) -> int | None:
         """Find the number of tokens at which the tokenizer silently cuts text, if it does.
@@ -221,17 +264,13 @@ class OpenVinoPipeline:
 
     def _probe_table(self) -> bool:
         token_ids = self.encode(_PROBE, add_special_tokens=False)
-        detokenizer = TableDetokenizer(self._table)
+        detokenizer = TableDetokenizer(self._vocabulary.table)
         text = "".join(detokenizer.push([token_id]) for token_id in token_ids)
         return text + detokenizer.flush() == self.decode(token_ids, skip_special_tokens=True)
 
 
-def _byte_table(tokenizer: Any) -> list[bytes]:
-    """Return the bytes of each token id; empty for special tokens."""
-    vocabulary: Mapping[bytes, int] = tokenizer.get_vocab()
-    by_id = {token_id: token for token, token_id in vocabulary.items()}
-    ids = range(max(by_id) + 1)
-    single = [[token_id] for token_id in ids]
-    plain = tokenizer.decode(single, skip_special_tokens=True)
-    whole = tokenizer.decode(single, skip_special_tokens=False)
-    return [b"" if whole[i] and not plain[i] else by_id.get(i, plain[i].encode()) for i in ids]
+def _logits(model_dir: str) -> int | None:
+    """Return how many logits the model gives for a token, if that is fixed."""
+    model = ov.Core().read_model(Path(model_dir, "openvino_model.xml"))
+    size = model.output("logits").get_partial_shape()[-1]
+    return int(size.get_length()) if size.is_static else None

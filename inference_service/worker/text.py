@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+_NO_MARKERS: Mapping[int, str] = {}
 
 
 class Detokenizer(Protocol):
@@ -24,16 +26,20 @@ class TableDetokenizer:
 
     Args:
         table: The bytes of each token id; empty for special tokens.
+        markers: The texts of the special tokens that are to be seen, by id.
 
     """
 
-    def __init__(self, table: Sequence[bytes]) -> None:
+    def __init__(self, table: Sequence[bytes], markers: Mapping[int, str] = _NO_MARKERS) -> None:
         self._table = table
+        self._markers = {token_id: text.encode() for token_id, text in markers.items()}
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token_ids: Sequence[int]) -> str:
         """See `Detokenizer`."""
         table = self._table
+        if self._markers:
+            return self._decoder.decode(b"".join([self._bytes(i) for i in token_ids]))
         try:
             data = b"".join([table[token_id] for token_id in token_ids])
         except IndexError:  # a model may generate ids that only pad its vocabulary
@@ -44,6 +50,12 @@ class TableDetokenizer:
         """See `Detokenizer`."""
         return ""  # only a character that was cut off waits
 
+    def _bytes(self, token_id: int) -> bytes:
+        marker = self._markers.get(token_id)
+        if marker is not None:
+            return marker
+        return self._table[token_id] if token_id < len(self._table) else b""
+
 
 class WindowDetokenizer:
     """Decodes a sliding window of tokens with the tokenizer itself: for vocabularies whose tokens
@@ -51,16 +63,34 @@ class WindowDetokenizer:
 
     Args:
         decode: The tokenizer's decoding of token ids, special tokens skipped.
+        markers: The texts of the special tokens that are to be seen, by id.
 
     """  # noqa: D205
 
-    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+    def __init__(
+        self, decode: Callable[[list[int]], str], markers: Mapping[int, str] = _NO_MARKERS
+    ) -> None:
         self._decode = decode
+        self._markers = markers
         self._ids: list[int] = []  # from the start of the last text given out
         self._given = 0  # how many of them that text covers
 
     def push(self, token_ids: Sequence[int]) -> str:
         """See `Detokenizer`."""
+        text = ""
+        plain: list[int] = []
+        for token_id in token_ids:
+            marker = self._markers.get(token_id)
+            if marker is None:
+                plain.append(token_id)
+                continue
+            # What comes after the marker is decoded as what comes after the text before it.
+            text += self._push(plain) + self.flush() + marker
+            self._given = len(self._ids)
+            plain = []
+        return text + self._push(plain)
+
+    def _push(self, token_ids: Sequence[int]) -> str:
         self._ids.extend(token_ids)
         before = self._decode(self._ids[: self._given])
         now = self._decode(self._ids)

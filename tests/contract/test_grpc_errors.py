@@ -56,7 +56,7 @@ async def test_wrong_sampling(
 
 async def test_wrong_input(client: Any, refusal: AnyCall) -> None:
     generate, tokenize = client.inference.Generate, client.inference.Tokenize
-    unknown = inference_pb2.TokenIds(ids=[97, 257])
+    unknown = inference_pb2.TokenIds(ids=[97, 999])
     for call, field in (
         (generate(inference_pb2.GenerateRequest(model="echo")), "input"),
         (generate(inference_pb2.GenerateRequest(model="echo", prompt="")), "prompt"),
@@ -71,7 +71,7 @@ async def test_wrong_input(client: Any, refusal: AnyCall) -> None:
         ),
         (
             client.inference.Detokenize(
-                inference_pb2.DetokenizeRequest(model="echo", token_ids=[97, 257])
+                inference_pb2.DetokenizeRequest(model="echo", token_ids=[97, 999])
             ),
             "token_ids",
         ),

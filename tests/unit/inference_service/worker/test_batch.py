@@ -59,7 +59,8 @@ def batch() -> Batch:
 
 def run(batch: Batch, *requests: frames.Submit) -> list[frames.FromWorker]:
     """Run requests to their end; return all messages but the counts."""
-    messages: list[frames.FromWorker] = [batch.submit(request) for request in requests]
+    messages = [message for request in requests for message in batch.submit(request)]
+    messages += batch.advance()
     while batch.busy:
         messages += [m for m in batch.step() if not isinstance(m, frames.Progress)]
     return messages
@@ -76,7 +77,7 @@ def test_what_can_never_fit_the_cache_is_refused(sampling: frames.Sampling) -> N
     batch = Batch(SmallCache(ModelSettings(engine="fake")), CONTEXT)
     endless = replace(sampling, ignore_eos=True)
     fits = run(batch, frames.Submit(1, "xxx", replace(endless, max_tokens=3)))
-    assert fits[-1] == frames.Finished(1, 0, "length", 3, 3, None)
+    assert fits[-1] == frames.Finished(1, 0, "length", 3, 3, None, 0)
     for request in (
         frames.Submit(2, "xxx", replace(endless, max_tokens=4)),
         frames.Submit(3, "xxxxxx", endless),
@@ -119,10 +120,10 @@ def text_of(messages: list[frames.FromWorker]) -> str:
 
 def test_answer_is_started_then_text_then_finished(batch: Batch, sampling: frames.Sampling) -> None:
     assert run(batch, frames.Submit(1, "hé", sampling)) == [
-        frames.Started(1, 3),
-        frames.Delta(1, 0, "h"),
-        frames.Delta(1, 0, "é"),
-        frames.Finished(1, 0, "stop", 3, 4, None),
+        frames.Started(1, 3, 0),
+        frames.Delta(1, 0, "h", 1),
+        frames.Delta(1, 0, "é", 2),
+        frames.Finished(1, 0, "stop", 3, 4, None, 0),
     ]
 
 
@@ -134,7 +135,7 @@ def test_token_ids_are_taken_as_they_are(batch: Batch, sampling: frames.Sampling
 def test_prompt_without_text_has_no_answer(batch: Batch, sampling: frames.Sampling) -> None:
     for ignore_eos in (False, True):
         request = frames.Submit(1, (256,), replace(sampling, ignore_eos=ignore_eos))
-        assert run(batch, request)[1:] == [frames.Finished(1, 0, "stop", 1, 1, None)]
+        assert run(batch, request)[1:] == [frames.Finished(1, 0, "stop", 1, 1, None, 0)]
 
 
 def test_end_of_sequence_is_counted(batch: Batch, sampling: frames.Sampling) -> None:
@@ -150,7 +151,7 @@ def test_context_length_is_the_last_that_is_allowed(
     limited = replace(sampling, max_tokens=max_tokens, ignore_eos=True)
     messages = run(batch, frames.Submit(1, "x" * prompt, limited))
     if fits:
-        assert messages[-1] == frames.Finished(1, 0, "length", prompt, max_tokens, None)
+        assert messages[-1] == frames.Finished(1, 0, "length", prompt, max_tokens, None, 0)
         return
     (rejected,) = messages
     assert rejected.reason == "CONTEXT_LENGTH_EXCEEDED"
@@ -167,7 +168,7 @@ def test_without_max_tokens_there_must_be_room_for_one(
 ) -> None:
     messages = run(batch, frames.Submit(1, "x" * prompt, sampling))
     if fits:
-        assert messages[-1] == frames.Finished(1, 0, "length", prompt, 1, None)
+        assert messages[-1] == frames.Finished(1, 0, "length", prompt, 1, None, 0)
         return
     (rejected,) = messages
     assert rejected.reason == "CONTEXT_LENGTH_EXCEEDED"
@@ -176,12 +177,12 @@ def test_without_max_tokens_there_must_be_room_for_one(
 
 def test_without_max_tokens_the_context_is_filled(batch: Batch, sampling: frames.Sampling) -> None:
     messages = run(batch, frames.Submit(1, "abc", replace(sampling, ignore_eos=True)))
-    assert messages[-1] == frames.Finished(1, 0, "length", 3, CONTEXT - 3, None)
+    assert messages[-1] == frames.Finished(1, 0, "length", 3, CONTEXT - 3, None, 0)
     assert text_of(messages) == "abcabca"
 
 
 @pytest.mark.parametrize(
-    ("prompt", "field"), [("", "prompt"), ((), "prompt"), ((1, 257), "token_ids.ids")]
+    ("prompt", "field"), [("", "prompt"), ((), "prompt"), ((1, 999), "token_ids.ids")]
 )
 def test_prompt_that_cannot_be_used_is_rejected(
     batch: Batch, sampling: frames.Sampling, prompt: str | tuple[int, ...], field: str
@@ -195,14 +196,14 @@ def test_stop_text_ends_the_completion_and_is_not_in_it(
 ) -> None:
     messages = run(batch, frames.Submit(1, "ab.cd", replace(sampling, stop=(".c",))))
     assert text_of(messages) == "ab"
-    assert messages[-1] == frames.Finished(1, 0, "stop", 5, 4, ".c")
+    assert messages[-1] == frames.Finished(1, 0, "stop", 5, 4, ".c", 0)
     assert not batch.busy
 
 
 def test_stop_text_at_the_last_token_is_a_stop(batch: Batch, sampling: frames.Sampling) -> None:
     limited = replace(sampling, stop=("b",), max_tokens=2)
     assert run(batch, frames.Submit(1, "abc", limited))[-1] == (
-        frames.Finished(1, 0, "stop", 3, 2, "b")
+        frames.Finished(1, 0, "stop", 3, 2, "b", 0)
     )
 
 
@@ -224,7 +225,7 @@ def test_character_cut_off_by_max_tokens_is_left_out(
 
 def test_cancelled_request_is_forgotten(batch: Batch, sampling: frames.Sampling) -> None:
     batch.submit(frames.Submit(1, "abc", replace(sampling, ignore_eos=True)))
-    assert frames.Delta(1, 0, "a") in batch.step()
+    assert frames.Delta(1, 0, "a", 1) in batch.step()
     batch.cancel(1)
     assert batch.step() == [frames.Progress(2, 1, 0.0)]
     assert not batch.busy
@@ -236,7 +237,7 @@ def test_too_small_a_cache_is_an_error_and_not_an_empty_answer(sampling: frames.
     started, rejected, *others = run(
         batch, frames.Submit(1, "cache", sampling), frames.Submit(2, "fine", sampling)
     )
-    assert started == frames.Started(1, 5)
+    assert started == frames.Started(1, 5, 0)
     rejected = next(m for m in others if isinstance(m, frames.Rejected))
     assert (rejected.request_id, rejected.reason) == (1, "KV_CACHE_EXHAUSTED")
     assert rejected.metadata == {"prompt_tokens": 5}

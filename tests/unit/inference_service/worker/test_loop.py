@@ -32,9 +32,9 @@ def test_each_step_is_one_frame(run_loop: RunLoop, sampling: frames.Sampling) ->
     loop = run_loop()
     loop.send(frames.Submit(1, "ab", sampling))
     assert [loop.frame() for _ in range(3)] == [
-        [frames.Started(1, 2), frames.Delta(1, 0, "a"), frames.Progress(1, 1, 1 / 256)],
-        [frames.Delta(1, 0, "b"), frames.Progress(2, 2, 1 / 256)],
-        [frames.Finished(1, 0, "stop", 2, 3, None), frames.Progress(3, 3, 0.0)],
+        [frames.Started(1, 2, 0), frames.Delta(1, 0, "a", 1), frames.Progress(1, 1, 1 / 256)],
+        [frames.Delta(1, 0, "b", 1), frames.Progress(2, 2, 1 / 256)],
+        [frames.Finished(1, 0, "stop", 2, 3, None, 0), frames.Progress(3, 3, 0.0)],
     ]
 
 
@@ -42,9 +42,9 @@ def test_requests_share_steps(run_loop: RunLoop, sampling: frames.Sampling) -> N
     loop = run_loop()
     loop.send(*(frames.Submit(number, f"{number}!", sampling) for number in range(5)))
     first, second, third = (loop.frame() for _ in range(3))
-    assert first[5:-1] == [frames.Delta(number, 0, f"{number}") for number in range(5)]
-    assert second[:-1] == [frames.Delta(number, 0, "!") for number in range(5)]
-    assert third[:-1] == [frames.Finished(number, 0, "stop", 2, 3, None) for number in range(5)]
+    assert first[5:-1] == [frames.Delta(number, 0, f"{number}", 1) for number in range(5)]
+    assert second[:-1] == [frames.Delta(number, 0, "!", 1) for number in range(5)]
+    assert third[:-1] == [frames.Finished(number, 0, "stop", 2, 3, None, 0) for number in range(5)]
 
 
 def test_cancel_takes_effect_within_a_step(run_loop: RunLoop, sampling: frames.Sampling) -> None:
@@ -52,7 +52,7 @@ def test_cancel_takes_effect_within_a_step(run_loop: RunLoop, sampling: frames.S
     loop = run_loop(pipeline)
     loop.send(frames.Submit(1, "endless", msgspec.structs.replace(sampling, ignore_eos=True)))
     pipeline.may_step.release()
-    assert loop.frame()[1] == frames.Delta(1, 0, "e")
+    assert loop.frame()[1] == frames.Delta(1, 0, "e", 1)
     # The loop waits inside its next step, or is about to: the cancel comes after at most that one.
     loop.send(frames.Cancel(1))
     pipeline.may_step.release(5)
@@ -74,7 +74,7 @@ def test_cancel_of_an_unknown_request_is_harmless(
     assert loop.frames_until(frames.Finished)
     loop.send(frames.Cancel(1))
     loop.send(frames.Submit(2, "b", sampling))
-    assert loop.frames_until(frames.Finished)[-1][0] == frames.Finished(2, 0, "stop", 1, 2, None)
+    assert loop.frames_until(frames.Finished)[-1][0] == frames.Finished(2, 0, "stop", 1, 2, None, 0)
 
 
 def test_idle_loop_takes_no_steps(run_loop: RunLoop, sampling: frames.Sampling) -> None:
@@ -122,7 +122,7 @@ def test_encode_and_decode(run_loop: RunLoop) -> None:
 
 def test_decode_of_an_unknown_token_is_rejected(run_loop: RunLoop) -> None:
     loop = run_loop()
-    loop.send(frames.Decode(1, (257,), False))
+    loop.send(frames.Decode(1, (999,), False))
     ((rejected,),) = [loop.frame()]
     assert (rejected.reason, rejected.metadata) == ("INVALID_ARGUMENT", {"field": "token_ids"})
 
