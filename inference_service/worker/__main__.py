@@ -23,6 +23,10 @@ def _load(load: frames.Load) -> Pipeline:
 
 def _serve(connection: Connection, load: frames.Load) -> int:
     """Load the model, then serve until the service hangs up."""
+    if load.kind != "generation":
+        from inference_service.worker import embedding_loop
+
+        return embedding_loop.run(connection, load)
     started = time.monotonic()
     try:
         pipeline = _load(load)

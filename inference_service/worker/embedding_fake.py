@@ -1,0 +1,73 @@
+"""The fake embedding model: no model at all, for tests of everything around one.
+
+Its tokens are the bytes of UTF-8. A vector is made of a hash of the tokens; a pair's score is the
+part of the query's words that the document has. An input that is `!fail` makes the step raise, and
+one that is `!hang` makes the step never end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from inference_service.engine.settings import ModelSettings
+from inference_service.worker.embedding import Tokens, Vectors, to_unit_length
+
+DIMENSIONS = 8
+_SEPARATOR = 256
+
+
+class FakeEmbeddingModel:
+    """See the module, and `EmbeddingModel`.
+
+    Args:
+        kind: What it does.
+        settings: `fake_step_seconds` is honoured.
+
+    """
+
+    vocabulary_size = 257
+
+    def __init__(self, kind: Literal["embedding", "rerank"], settings: ModelSettings) -> None:
+        self._settings = settings
+        self.dimensions = DIMENSIONS if kind == "embedding" else None
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """See `EmbeddingModel`; the one special token is the separator at the end."""
+        return [*text.encode(), *([_SEPARATOR] if add_special_tokens else [])]
+
+    def encode_pair(self, first: str, second: str) -> Tokens:
+        """See `EmbeddingModel`."""
+        ids = self.encode(first)
+        return Tokens([*ids, *self.encode(second)], len(ids))
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """See `EmbeddingModel`."""
+        shown = b"" if skip_special_tokens else b"<end>"
+        parts = [shown if token == _SEPARATOR else bytes([token]) for token in token_ids]
+        return b"".join(parts).decode("utf-8", "replace")
+
+    def run(self, batch: Sequence[Tokens]) -> Vectors:
+        """See `EmbeddingModel`."""
+        time.sleep(self._settings.fake_step_seconds)  # stands for the forward pass
+        return np.concatenate([self._run(tokens) for tokens in batch])
+
+    def _run(self, tokens: Tokens) -> Vectors:
+        texts = self.decode(tokens.ids[: tokens.second], skip_special_tokens=True)
+        if texts == "!fail":
+            raise RuntimeError("the fake engine was asked to fail")
+        while texts == "!hang":
+            signal.pause()
+        if tokens.second is None:
+            digest = hashlib.sha256(np.array(tokens.ids, dtype="<i8").tobytes()).digest()
+            numbers = np.frombuffer(digest, dtype="<u4").astype(np.float64) / 2**31 - 1
+            return to_unit_length(numbers[None, :])
+        words = set(texts.split())
+        document = self.decode(tokens.ids[tokens.second :], skip_special_tokens=True)
+        found = words & set(document.split())
+        return np.array([[len(found) / max(1, len(words))]], dtype=np.float32)
