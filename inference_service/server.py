@@ -6,6 +6,7 @@ import grpc.aio
 import structlog
 
 from inference_service.config import ServiceConfig
+from inference_service.embedding import Embedder
 from inference_service.generation import Generator
 from inference_service.models.registry import Registry
 from inference_service.rpc.health import ProbeHealth
@@ -53,7 +54,8 @@ class Server:
             options=_OPTIONS,
         )
         generator = Generator(self.registry, config.max_unread_bytes)
-        register(self._server, self.registry, generator, self._probe, self._drain)
+        embedder = Embedder(self.registry)
+        register(self._server, self.registry, generator, embedder, self._probe, self._drain)
 
     async def start(self) -> None:
         """Listen, and begin to load the models; probes say NOT_SERVING until they are ready.

@@ -7,19 +7,22 @@ from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc.aio
-from openvino_server.v1 import inference_pb2, inference_pb2_grpc
+from openvino_server.v1 import inference_pb2
 
-from inference_service.errors import InvalidArgument, Unsupported
+from inference_service.embedding import Embedder
+from inference_service.errors import InvalidArgument
 from inference_service.generation import Generator
 from inference_service.rpc import mapping
+from inference_service.rpc.embedding import EmbeddingServicer
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
-    """Answers `InferenceService` with a generator; see inference.proto."""
+class InferenceServicer(EmbeddingServicer):
+    """Answers `InferenceService` with a generator and an embedder; see inference.proto."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, embedder: Embedder) -> None:
+        super().__init__(embedder)
         self._generator = generator
 
     async def Generate(  # noqa: D102  the proto says it
@@ -36,9 +39,9 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model = mapping.model_name_from_proto(request.model)
         match request.WhichOneof("input"):
             case "chat":
-                messages = mapping.messages_from_proto(request.chat)
+                chat = mapping.chat_from_proto(request.chat)
                 ids, context_length = await self._generator.tokenize(
-                    model, messages, add_special_tokens=False
+                    model, chat, add_special_tokens=False
                 )
             case "text":
                 ids, context_length = await self._generator.tokenize(
@@ -59,13 +62,3 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             skip_special_tokens=request.skip_special_tokens,
         )
         return inference_pb2.DetokenizeResponse(text=text)
-
-    async def Embed(  # noqa: D102
-        self, request: inference_pb2.EmbedRequest, context: Context
-    ) -> inference_pb2.EmbedResponse:
-        raise Unsupported("Embed")
-
-    async def Rerank(  # noqa: D102
-        self, request: inference_pb2.RerankRequest, context: Context
-    ) -> inference_pb2.RerankResponse:
-        raise Unsupported("Rerank")

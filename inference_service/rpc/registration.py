@@ -15,6 +15,7 @@ from openvino_server.v1 import (
     models_pb2_grpc,
 )
 
+from inference_service.embedding import Embedder
 from inference_service.generation import Generator
 from inference_service.models.registry import Registry
 from inference_service.rpc.health import HealthServicer, ProbeHealth
@@ -35,11 +36,14 @@ def register(
     server: grpc.aio.Server,
     registry: Registry,
     generator: Generator,
+    embedder: Embedder,
     probe: ProbeHealth,
     drain: Drain,
 ) -> None:
     """Add all services to a server: ours, stock health, and reflection over them."""
-    inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(generator), server)
+    inference_pb2_grpc.add_InferenceServiceServicer_to_server(
+        InferenceServicer(generator, embedder), server
+    )
     models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(registry), server)
     health_pb2_grpc.add_HealthServiceServicer_to_server(
         HealthServicer(registry, lambda: drain.draining), server
