@@ -20,6 +20,7 @@ from rest_gateway.openai.shown import shorten
 from rest_gateway.routes.chat import chat_router
 from rest_gateway.routes.generation import GenerationLimits
 from rest_gateway.routes.health import health_router
+from rest_gateway.routes.messages import messages_router
 from rest_gateway.routes.models import models_router
 from rest_gateway.upstream import Upstream
 
@@ -54,6 +55,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     app.state.draining = False
     limits = GenerationLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
     app.include_router(chat_router(upstream, limits))
+    app.include_router(messages_router(upstream, limits))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))
     return app

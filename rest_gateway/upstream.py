@@ -143,6 +143,25 @@ class Upstream:
         call = self._inference.Generate(request, timeout=timeout, metadata=_metadata(request_id))
         return _GrpcGeneration(call)
 
+    async def tokenize(
+        self, request: inference_pb2.TokenizeRequest, request_id: str, timeout_seconds: float
+    ) -> inference_pb2.TokenizeResponse:
+        """Turn a text or a conversation into token ids.
+
+        Args:
+            request: What to tokenize.
+            request_id: Names the request in the service's log.
+            timeout_seconds: Seconds until the call fails with DEADLINE_EXCEEDED.
+
+        Raises:
+            UpstreamError: The RPC failed.
+
+        """
+        call = self._inference.Tokenize(
+            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+        )
+        return await _answer(call)
+
     async def list_models(self, request_id: str) -> list[models_pb2.Model]:
         """List the service's models, in any state.
 

@@ -15,7 +15,10 @@ OPEN = frozenset({("GET", "/v1/health"), ("HEAD", "/v1/health")})
 
 
 class ApiKeyMiddleware:
-    """Checks `Authorization: Bearer KEY` before a route is looked for or the body is read.
+    """Checks the key before a route is looked for or the body is read.
+
+    It comes as OpenAI's clients send it, in `Authorization: Bearer KEY`, or as Anthropic's do, in
+    `x-api-key: KEY`; every route takes both.
 
     Args:
         app: What a request with a valid key reaches.
@@ -35,25 +38,46 @@ class ApiKeyMiddleware:
 
         """
         if scope["type"] == "http" and (scope["method"], scope["path"]) not in OPEN:
-            key = self._verify(_bearer_token(scope))
+            key = self._verify(_key(scope))
             if key is None:
                 raise errors.invalid_api_key("Incorrect API key provided.")
             record_of(scope).key_id = key.id
         await self._app(scope, receive, send)
 
 
-def _bearer_token(scope: Scope) -> str:
+def _key(scope: Scope) -> str:
     """Read the key that a request gives.
 
     Raises:
         ApiError: There is none, or more than one.
 
     """
-    given: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
-    if not given:
+    keys = {value.decode("latin-1").strip() for value in _headers(scope, b"x-api-key")}
+    if authorization := _headers(scope, b"authorization"):
+        keys.add(_bearer_token(authorization))
+    if not keys:
         raise errors.invalid_api_key(
-            "You didn't provide an API key. Send it in a header: Authorization: Bearer YOUR_KEY."
+            "You didn't provide an API key. Send it in a header: Authorization: Bearer YOUR_KEY, "
+            "or x-api-key: YOUR_KEY."
         )
+    if len(keys) > 1:
+        raise errors.invalid_api_key(
+            "The headers Authorization and x-api-key give different API keys. Send one."
+        )
+    return keys.pop()
+
+
+def _headers(scope: Scope, wanted: bytes) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == wanted]
+
+
+def _bearer_token(given: list[bytes]) -> str:
+    """Read the key in an `Authorization` header.
+
+    Raises:
+        ApiError: There is more than one, or none in it.
+
+    """
     scheme, _, token = given[0].decode("latin-1").partition(" ")
     # RFC 9110, section 11.1: the scheme's case does not matter; the key's does.
     if len(given) > 1 or scheme.lower() != "bearer":

@@ -1,4 +1,4 @@
-"""Turns every exception that reaches it into an error object."""
+"""Turns every exception that reaches it into an error object of the API that was called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rest_gateway.anthropic.errors import error_body, is_anthropic, status_of
 from rest_gateway.openai import errors
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.failures import to_api_error
@@ -37,9 +38,10 @@ class FailuresMiddleware:
 
         async def answer(error: ApiError) -> None:
             record.error = error.reason
+            anthropic = is_anthropic(scope["path"])
             response = Response(
-                error.body(),
-                error.status,
+                error_body(error, record.request_id) if anthropic else error.body(),
+                status_of(error) if anthropic else error.status,
                 dict(error.headers or {}),
                 media_type="application/json",
             )

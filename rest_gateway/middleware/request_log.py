@@ -40,6 +40,7 @@ class RequestLogMiddleware:
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", record.request_id.encode()),
+                    (b"request-id", record.request_id.encode()),  # as Anthropic names it
                     (b"openai-processing-ms", b"%d" % record.elapsed_ms()),
                 ]
             await send(message)

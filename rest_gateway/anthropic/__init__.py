@@ -1,0 +1,1 @@
+"""Anthropic's wire formats: messages, their events and errors."""
