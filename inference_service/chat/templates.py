@@ -5,18 +5,25 @@ Rendered by transformers' own renderer, the one that templates are written for: 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from inference_service.domain import Message, Role
-from inference_service.errors import ChatTemplateError
+from inference_service.chat.traits import Traits, probe
+from inference_service.errors import ChatTemplateError, InvalidArgument
 
-_INLINE_CHARACTERS = 20_000  # about a millisecond of rendering; more is done off the event loop
+Entry: TypeAlias = dict[str, Any]
 
-_MESSAGE_CHARACTERS = 100  # what a message costs by itself, in characters
+# What the renderer takes for itself, or gets from elsewhere in the request.
+_RESERVED = frozenset(
+    {
+        *("add_generation_prompt", "chat_template", "continue_final_message", "conversations"),
+        *("documents", "messages", "return_assistant_tokens_mask", "tools"),
+    }
+)
 
 
 class ChatTemplate:
@@ -30,10 +37,9 @@ class ChatTemplate:
     """
 
     def __init__(self, source: str, special_tokens: Mapping[str, str], model: str) -> None:
-        self._model = model
-        self._source = source
+        self.source = source
         self._special_tokens = special_tokens
-        self._has_developer = "developer" in source
+        self._model = model
 
     def check(self) -> None:
         """Compile the template.
@@ -43,34 +49,50 @@ class ChatTemplate:
 
         """
         try:
-            self._render([Message(Role.USER, ("",))])
+            self.render([{"role": "user", "content": ""}])
         except ChatTemplateError as error:  # it may well refuse this very conversation
             if isinstance(error.__cause__, jinja2.TemplateSyntaxError):
                 raise error.__cause__ from None
 
-    async def render(self, messages: Sequence[Message]) -> str:
-        """Render a conversation, with the opening of the answer.
+    def check_variables(self, variables: Mapping[str, Any]) -> None:
+        """Check that a request's own variables are not the renderer's.
+
+        Raises:
+            InvalidArgument: One is.
+
+        """
+        if taken := (_RESERVED | self._special_tokens.keys()) & variables.keys():
+            raise InvalidArgument("chat.template_kwargs_json", f"can't set {min(taken)!r}")
+
+    def render(
+        self,
+        messages: Sequence[Entry],
+        tools: Sequence[Entry] | None = None,
+        *,
+        continue_final_message: bool = False,
+        variables: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Render a conversation, with the opening of the answer unless its end is the opening.
+
+        Args:
+            messages: As templates take them.
+            tools: As templates take them; `None` is none.
+            continue_final_message: Whether the prompt ends where the last message does.
+            variables: Further ones for the template.
 
         Raises:
             ChatTemplateError: The template refused the conversation.
 
         """
-        size = sum(
-            _MESSAGE_CHARACTERS + len(message.name or "") + sum(map(len, message.parts))
-            for message in messages
-        )
-        if size <= _INLINE_CHARACTERS:
-            return self._render(messages)
-        return await asyncio.to_thread(self._render, messages)
-
-    def _render(self, messages: Sequence[Message]) -> str:
-        conversation = [self._as_dict(message) for message in messages]
         try:
             prompts, _ = render_jinja_template(
-                conversations=[conversation],
-                chat_template=self._source,
-                add_generation_prompt=True,
+                conversations=[list(messages)],
+                tools=None if tools is None else list(tools),
+                chat_template=self.source,
+                continue_final_message=continue_final_message,
+                add_generation_prompt=not continue_final_message,
                 **self._special_tokens,
+                **(variables or {}),
             )
         except Exception as error:  # a template is code, and may raise whatever code may
             raise ChatTemplateError(
@@ -78,11 +100,14 @@ class ChatTemplate:
             ) from error
         return str(prompts[0])
 
-    def _as_dict(self, message: Message) -> dict[str, str]:
-        role = message.role
-        if role is Role.DEVELOPER and not self._has_developer:
-            role = Role.SYSTEM
-        entry = {"role": role.value, "content": "\n".join(message.parts)}
-        if message.name is not None:
-            entry["name"] = message.name
-        return entry
+    @cached_property
+    def traits(self) -> Traits:
+        """What the template makes use of, found by rendering."""
+
+        def rendered(messages: Sequence[Entry], tools: Sequence[Entry] | None = None) -> str:
+            try:
+                return self.render(messages, tools)
+            except ChatTemplateError:
+                return ""
+
+        return probe(rendered, self.source)

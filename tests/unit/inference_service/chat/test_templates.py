@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import asyncio
-import threading
-
+import jinja2
 import pytest
 
 from inference_service.chat.templates import ChatTemplate
-from inference_service.domain import Message, Role
-from inference_service.errors import ChatTemplateError
+from inference_service.errors import ChatTemplateError, InvalidArgument
 
 # As the default model has it: ChatML, and a system message of its own where there is none.
 CHATML = (
@@ -20,19 +17,19 @@ CHATML = (
 ROLES = "{% for m in messages %}{{ m.role }}={{ m.content }};{% endfor %}"
 
 
-def say(text: str, role: Role = Role.USER, **rest: str) -> Message:
-    return Message(role, (text,), **rest)
+def say(text: str, role: str = "user", **rest: str) -> dict[str, str]:
+    return {"role": role, "content": text, **rest}
 
 
 def template(source: str, **special_tokens: str) -> ChatTemplate:
     return ChatTemplate(source, special_tokens, "m")
 
 
-async def test_default_models_template() -> None:
-    prompt = await template(CHATML).render(
+def test_default_models_template() -> None:
+    prompt = template(CHATML).render(
         [
-            *(say("Hi", Role.SYSTEM), say("a\nb")),
-            *(say("<|im_start|>", Role.ASSISTANT), say("{{ 1 }} {% x")),
+            *(say("Hi", "system"), say("a\nb")),
+            *(say("<|im_start|>", "assistant"), say("{{ 1 }} {% x")),
         ]
     )
     assert prompt == (
@@ -44,35 +41,15 @@ async def test_default_models_template() -> None:
     )
 
 
-async def test_default_models_template_has_a_system_message_of_its_own() -> None:
-    prompt = await template(CHATML).render([say("Hi")])
+def test_default_models_template_has_a_system_message_of_its_own() -> None:
+    prompt = template(CHATML).render([say("Hi")])
     assert prompt.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
     assert prompt.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
 
 
-async def test_developer_is_the_system_unless_the_template_knows_better() -> None:
-    messages = [say("x", Role.DEVELOPER)]
-    assert await template(ROLES).render(messages) == "system=x;"
-    knowing = "{% if messages[0].role == 'developer' %}yes{% endif %}"
-    assert await template(knowing).render(messages) == "yes"
-
-
-async def test_parts_are_joined_by_lines() -> None:
-    message = Message(Role.USER, ("one", "two", ""))
-    assert await template(ROLES).render([message]) == "user=one\ntwo\n;"
-
-
-async def test_name_is_given_only_where_there_is_one() -> None:
-    source = "{% for m in messages %}[{{ m.name if m.name is defined else '-' }}]{% endfor %}"
-    messages = [say("x"), say("y", name="Ann"), say("z", name="")]
-    assert await template(source).render(messages) == "[-][Ann][]"
-
-
-async def test_special_tokens_may_be_named() -> None:
+def test_special_tokens_may_be_named() -> None:
     source = "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"
-    assert await template(source, bos_token="<s>", eos_token="</s>").render([say("x")]) == (
-        "<s>x</s>"
-    )
+    assert template(source, bos_token="<s>", eos_token="</s>").render([say("x")]) == ("<s>x</s>")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +65,9 @@ async def test_special_tokens_may_be_named() -> None:
         ("{{ 1 // 0 }}", "refused the messages"),
     ],
 )
-async def test_whatever_goes_wrong_is_the_templates_error(source: str, why: str) -> None:
+def test_whatever_goes_wrong_is_the_templates_error(source: str, why: str) -> None:
     with pytest.raises(ChatTemplateError, match=why) as caught:
-        await template(source).render([say("x")])
+        template(source).render([say("x")])
     assert caught.value.metadata == {"model": "m"}
 
 
@@ -106,9 +83,9 @@ async def test_whatever_goes_wrong_is_the_templates_error(source: str, why: str)
         "{{ '{0.__class__}'.format('x') }}",
     ],
 )
-async def test_sandbox_gives_no_way_to_python(source: str) -> None:
+def test_sandbox_gives_no_way_to_python(source: str) -> None:
     try:
-        prompt = await template(source).render([say("x")])
+        prompt = template(source).render([say("x")])
     except ChatTemplateError:
         return
     assert "class" not in prompt
@@ -116,30 +93,31 @@ async def test_sandbox_gives_no_way_to_python(source: str) -> None:
     assert "function" not in prompt
 
 
-async def test_messages_are_data_to_the_template() -> None:
-    assert await template(ROLES).render([say("{{ ''.__class__ }}")]) == "user={{ ''.__class__ }};"
+def test_messages_are_data_to_the_template() -> None:
+    assert template(ROLES).render([say("{{ ''.__class__ }}")]) == "user={{ ''.__class__ }};"
 
 
-async def test_large_conversation_is_rendered_beside_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    threads: list[threading.Thread] = []
-    original = ChatTemplate._render
-
-    def note(self: ChatTemplate, messages: list[Message]) -> str:
-        threads.append(threading.current_thread())
-        return original(self, messages)
-
-    monkeypatch.setattr(ChatTemplate, "_render", note)
-    chatml = template(CHATML)
-    half = "x" * 9_900
-    await chatml.render([say(half), say(half)])
-    large = await chatml.render([say(half), say(half), say("x")])
-    assert [thread is threading.main_thread() for thread in threads] == [True, False]
-    assert large.count("x") == 19_801
+def test_answer_goes_on_where_the_last_message_ends() -> None:
+    talk = [say("Count"), say("one, two ", "assistant")]
+    prompt = template(CHATML).render(talk, continue_final_message=True)
+    assert prompt.endswith("<|im_start|>assistant\none, two ")
 
 
-async def test_renderings_do_not_mix() -> None:
-    source = template(ROLES)
-    prompts = await asyncio.gather(*(source.render([say(f"{i}" * 30_000)]) for i in range(8)))
-    assert prompts == [f"user={f'{i}' * 30_000};" for i in range(8)]
+def test_variables_reach_the_template() -> None:
+    assert template("{{ a }}{{ tools }}").render([say("x")], variables={"a": 5}) == "5None"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["messages", "tools", "add_generation_prompt", "chat_template", "documents", "bos_token"],
+)
+def test_variables_of_the_renderer_cannot_be_set(name: str) -> None:
+    with pytest.raises(InvalidArgument, match=name) as caught:
+        template(ROLES, bos_token="<s>").check_variables({"a": 1, name: 1})
+    assert caught.value.metadata == {"field": "chat.template_kwargs_json"}
+
+
+def test_check_finds_what_is_no_jinja_only() -> None:
+    template("{{ raise_exception('no') }}").check()
+    with pytest.raises(jinja2.TemplateSyntaxError):
+        template("{% for %}").check()
