@@ -20,6 +20,7 @@ from inference_service.worker.interface import (
     Pipeline,
     RequestRefused,
 )
+from inference_service.worker.leaving import LeavingSequences
 
 _SEEDS = 1 << 64  # the engine's are of 64 bits
 
@@ -76,6 +77,7 @@ class Batch:
         self._grammars = GrammarQueue(pipeline, wake)
         blocks = pipeline.cache_tokens // pipeline.block_tokens if pipeline.prefix_caching else 0
         self._cache = PrefixCache(blocks, pipeline.block_tokens)
+        self._leaving = LeavingSequences(self._cache)
         self.steps = 0
         self.generated_tokens = 0
 
@@ -129,6 +131,8 @@ class Batch:
         for sequence_id, sequence in list(self._sequences.items()):
             if sequence_id in self._sequences:  # not rejected with another of its request
                 self._read(sequence_id, sequence, messages)
+        for sequence_id in self._leaving.take(pending=self._pipeline.pending):
+            self._grammars.ended(sequence_id)
         if not self._pipeline.pending:
             self._reject_given_up(messages)
         messages += self.advance()
@@ -263,8 +267,12 @@ class Batch:
 
     def _cancel(self, sequence_id: int) -> None:
         sequence = self._sequences[sequence_id]
-        sequence.generation.cancel()
-        self._grammars.ended(sequence_id, cancelled=True)
+        if sequence.cached is None and self._cache.enabled:
+            prompt = sequence.request.prompt.token_ids
+            self._leaving.add(sequence_id, sequence.generation, prompt)
+        else:
+            sequence.generation.cancel()
+            self._grammars.ended(sequence_id, cancelled=True)
         if sequence.cached and sequence.uncomputed is not None:
             sequence.cached.extend((sequence.uncomputed,))  # the step that frees it still computes
         self._forget(sequence_id)

@@ -47,6 +47,15 @@ def pipeline(model_dir: Path) -> OpenVinoPipeline:
     return OpenVinoPipeline(str(model_dir), settings, CONTEXT)
 
 
+@pytest.fixture(scope="module")
+def uncached(model_dir: Path) -> OpenVinoPipeline:
+    """The same without a prefix cache."""
+    settings = ModelSettings(
+        reproducible=True, max_num_batched_tokens=STEP_TOKENS, enable_prefix_caching=False
+    )
+    return OpenVinoPipeline(str(model_dir), settings, CONTEXT)
+
+
 @pytest.fixture
 def batch(pipeline: OpenVinoPipeline) -> Iterator[Batch]:
     yield Batch(pipeline, CONTEXT)
@@ -173,6 +182,37 @@ def test_next_turn_finds_the_completion_in_the_cache_to_the_token(
     messages = run(batch, frames.Submit(2, computed + new, once))
     assert messages[0] == frames.Started(2, len(computed) + STEP_TOKENS, len(computed))
     assert steps_to_first_token(messages) == 1
+
+
+def test_without_a_prefix_cache_nothing_is_cached(uncached: OpenVinoPipeline) -> None:
+    prompt = CHAT.format("Tell me of the sea.")
+    for _ in range(2):
+        messages = run(Batch(uncached, CONTEXT), frames.Submit(1, prompt, replace(SAMPLED, n=2)))
+        assert messages[0].cached_tokens == 0
+        assert finished(messages, 1).cached_tokens == 0
+
+
+def test_cancel_midway_through_a_prompt_leaves_nothing_wrong_in_the_cache(
+    batch: Batch, uncached: OpenVinoPipeline
+) -> None:
+    """The engine would keep a block that is computed in part, as the streams take some tokens."""
+    prompt = tuple(random.Random(5).choices(range(100, 40_000), k=514))
+    sampling = replace(SAMPLING, max_tokens=8, ignore_eos=True, logprobs=True)
+    endless = replace(SAMPLING, max_tokens=None, ignore_eos=True)
+    streams = range(10, 15)
+    for request_id in streams:
+        batch.submit(frames.Submit(request_id, "Talk.", endless))
+    for _ in range(2):
+        batch.step()
+    batch.submit(frames.Submit(1, prompt, sampling))
+    batch.step()
+    batch.cancel(1)
+    assert all(getattr(m, "request_id", 0) != 1 for _ in range(4) for m in batch.step())
+    for request_id in streams:
+        batch.cancel(request_id)
+    batch.step()
+    request = frames.Submit(2, prompt, sampling)
+    assert text_of(run(batch, request)) == text_of(run(Batch(uncached, CONTEXT), request))
 
 
 FORMS = [
