@@ -162,6 +162,24 @@ class Upstream:
         )
         return await _answer(call)
 
+    async def embed(
+        self, request: inference_pb2.EmbedRequest, request_id: str, timeout_seconds: float
+    ) -> inference_pb2.EmbedResponse:
+        """Turn texts or token ids into vectors; otherwise as `tokenize`."""
+        call = self._inference.Embed(
+            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+        )
+        return await _answer(call)
+
+    async def rerank(
+        self, request: inference_pb2.RerankRequest, request_id: str, timeout_seconds: float
+    ) -> inference_pb2.RerankResponse:
+        """Score documents by how well they answer a query; otherwise as `tokenize`."""
+        call = self._inference.Rerank(
+            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+        )
+        return await _answer(call)
+
     async def list_models(self, request_id: str) -> list[models_pb2.Model]:
         """List the service's models, in any state.
 

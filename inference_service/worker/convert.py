@@ -1,8 +1,8 @@
 """Turns a GGUF or ONNX file into OpenVINO IR: `python -m inference_service.worker.convert FILE`.
 
 Of GGUF, the engine writes the model and its tokenizer beside the file. What it does not write
-comes from the file's metadata: the chat template as its authors wrote it (the engine patches its own copy),
-and the configuration under the names that Hugging Face models use.
+comes from the file's metadata: the chat template as its authors wrote it (the engine patches its
+own copy), and the configuration under the names that Hugging Face models use.
 """
 
 from __future__ import annotations

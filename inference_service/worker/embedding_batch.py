@@ -83,7 +83,7 @@ class EmbeddingBatch:
         texts: list[tuple[str, str | tuple[int, ...]]]
         if isinstance(message, frames.Embed):
             texts = [
-                (f"texts[{i}]" if isinstance(text, str) else f"token_ids[{i}].ids", text)
+                (f"texts[{i}]" if isinstance(text, str) else f"token_ids[{i}]", text)
                 for i, text in enumerate(message.inputs)
             ]
         else:

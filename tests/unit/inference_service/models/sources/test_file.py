@@ -51,7 +51,7 @@ def test_what_is_no_model_is_refused(staging: Staging, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("")
     with pytest.raises(SourceNotFound, match="no file or folder"):
         FileSource.parse(str(tmp_path / "absent.gguf")).fetch(staging, ignore)
-    with pytest.raises(ModelRefused, match=r"neither a \.gguf file nor a folder"):
+    with pytest.raises(ModelRefused, match=r"neither a \.gguf or \.onnx file nor a folder"):
         FileSource.parse(str(tmp_path / "text.txt")).fetch(staging, ignore)
     with pytest.raises(ModelRefused, match=r"lacks openvino_model\.xml, openvino_model\.bin"):
         FileSource.parse(str(tmp_path)).fetch(staging, ignore)
