@@ -1,4 +1,4 @@
-"""Requests to answers: admission, chat template, engine, events. The servicers call only this."""
+"""Requests to answers: admission, prompt and form, engine, events. The servicers call only this."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from inference_service.domain import (
     Event,
     Finished,
     GenerateRequest,
-    Message,
-    PromptInput,
+    ModelKind,
     SamplingParams,
 )
 from inference_service.engine.frames import Sampling
 from inference_service.engine.worker import Worker
 from inference_service.errors import ContextLengthExceeded, InvalidArgument
-from inference_service.models.registry import Registry
+from inference_service.models.registry import LoadedModel, Registry
 from inference_service.models.repository import SamplingDefaults
+from inference_service.preparation import prepare
 
 
 class Generator:
@@ -46,19 +46,20 @@ class Generator:
 
         """
         bind_contextvars(model=request.model)
-        model = self._registry.get(request.model)
+        model = self._model(request.model, "Generate")
         with model.admitted() as worker:
-            prompt: str | tuple[int, ...]
-            match request.input:
-                case ChatInput(messages):
-                    prompt = await model.template.render(messages)
-                case PromptInput(text):
-                    prompt = text
-                case token_ids:
-                    prompt = token_ids.ids
-            sampling = fill_sampling(request.sampling, model.folder.sampling)
-            _check_length(prompt, worker, model.folder.context_length)
-            stream = worker.submit(prompt, sampling, self._max_unread_bytes)
+            prepared = await prepare(model, request)
+            _check_length(prepared.prompt, worker, model.folder.context_length)
+            if prepared.grammar:
+                await model.grammars.check(prepared.grammar)
+            stream = worker.submit(
+                prepared.prompt,
+                fill_sampling(request.sampling, model.folder.sampling),
+                self._max_unread_bytes,
+                grammar=prepared.grammar,
+                markers=prepared.markers,
+                parser=prepared.parser,
+            )
         try:
             async for events in stream:
                 _note(events)
@@ -67,7 +68,7 @@ class Generator:
             stream.close()
 
     async def tokenize(
-        self, model_name: str, text: str | Sequence[Message], *, add_special_tokens: bool
+        self, model_name: str, text: str | ChatInput, *, add_special_tokens: bool
     ) -> tuple[tuple[int, ...], int]:
         """Turn text or a conversation into token ids.
 
@@ -80,8 +81,8 @@ class Generator:
         """
         model = self._registry.get(model_name)
         with model.admitted() as worker:
-            if not isinstance(text, str):
-                text = await model.template.render(text)
+            if isinstance(text, ChatInput):
+                text = (await model.chat.prepare(text, None)).prompt
                 add_special_tokens = False  # the template has written them
             limit = model.folder.context_length * worker.longest_token_bytes
             if len(text.encode()) > limit:
@@ -101,6 +102,11 @@ class Generator:
         model = self._registry.get(model_name)
         with model.admitted() as worker:
             return await worker.decode(token_ids, skip_special_tokens=skip_special_tokens)
+
+    def _model(self, name: str, rpc: str) -> LoadedModel:
+        model = self._registry.get(name)
+        model.require(rpc, ModelKind.GENERATION)
+        return model
 
 
 def _check_length(prompt: str | tuple[int, ...], worker: Worker, context_length: int) -> None:
@@ -152,4 +158,6 @@ def fill_sampling(asked: SamplingParams, model: SamplingDefaults) -> Sampling:
         min_tokens=asked.min_tokens or 0,
         stop=asked.stop,
         ignore_eos=asked.ignore_eos,
+        n=asked.n,
+        logprobs=asked.logprobs,
     )

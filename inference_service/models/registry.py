@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import jinja2
 import structlog
 
-from inference_service.chat.templates import ChatTemplate
+from inference_service.chat.format import ChatFormat
 from inference_service.config import ServiceConfig
 from inference_service.domain import ModelInfo, ModelKind, ModelState, ReplicaStatus
 from inference_service.engine.frames import Load
+from inference_service.engine.grammar import GrammarChecker
 from inference_service.engine.replica import Replica
 from inference_service.engine.worker import Worker
 from inference_service.errors import (
@@ -44,6 +45,8 @@ class LoadedModel:
 
     Attributes:
         folder: What is on disk.
+        replica: Its workers.
+        grammars: Tells whether its workers can be given a grammar.
 
     """
 
@@ -53,34 +56,32 @@ class LoadedModel:
         self.folder = folder
         self._max_outstanding = folder.settings.max_num_seqs + config.max_waiting_requests
         self._entering = 0
-        self._template = (
-            ChatTemplate(folder.chat_template, folder.special_tokens, folder.name)
-            if folder.chat_template
-            else None
-        )
+        self._chat = _chat_format(folder)
+        load = Load(str(folder.path), folder.settings, folder.context_length, folder.kind.value)
+        self.grammars = GrammarChecker(folder.name, load)
         self.replica = Replica(
             folder.name,
             0,
-            Load(str(folder.path), folder.settings, folder.context_length, folder.kind.value),
+            load,
             start_timeout_seconds=config.worker_start_timeout_seconds,
             step_timeout_seconds=config.worker_step_timeout_seconds,
             on_change=on_change,
         )
 
     @property
-    def template(self) -> ChatTemplate:
-        """The model's chat template.
+    def chat(self) -> ChatFormat:
+        """How the model is talked to.
 
         Raises:
-            ChatTemplateError: It has none.
+            ChatTemplateError: It has no chat template.
 
         """
-        if self._template is None:
+        if self._chat is None:
             raise ChatTemplateError(
                 f"model {self.folder.name!r} has no chat template; send a prompt instead",
                 model=self.folder.name,
             )
-        return self._template
+        return self._chat
 
     def require(self, rpc: str, *kinds: ModelKind) -> None:
         """Check that the model can do what is asked.
@@ -118,6 +119,10 @@ class LoadedModel:
         finally:
             self._entering -= 1
 
+    async def stop(self) -> None:
+        """End the model's processes."""
+        await asyncio.gather(self.replica.stop(), self.grammars.stop())
+
     def info(self) -> ModelInfo:
         """Return what the outside may know of the model."""
         return ModelInfo(
@@ -132,11 +137,22 @@ class LoadedModel:
         )
 
 
+def _chat_format(folder: ModelFolder) -> ChatFormat | None:
+    if not folder.chat_template:
+        return None
+    return ChatFormat(
+        folder.chat_template,
+        folder.special_tokens,
+        folder.name,
+        folder.settings.tool_parser,
+        folder.settings.reasoning_parser,
+    )
+
+
 def _check_template(folder: ModelFolder) -> None:
-    if folder.chat_template is None:
-        return
     try:
-        ChatTemplate(folder.chat_template, folder.special_tokens, folder.name).check()
+        if chat := _chat_format(folder):
+            chat.check()
     except jinja2.TemplateSyntaxError as error:
         raise InvalidModel(f"the chat template is no Jinja: {error}") from error
 
@@ -181,8 +197,8 @@ class Registry:
             model.replica.start()
 
     async def stop(self) -> None:
-        """End every worker."""
-        await asyncio.gather(*(model.replica.stop() for model in self._loaded.values()))
+        """End every worker, and what checks grammars for them."""
+        await asyncio.gather(*(model.stop() for model in self._loaded.values()))
 
     def get(self, name: str) -> LoadedModel:
         """Return a model that runs or is to run.

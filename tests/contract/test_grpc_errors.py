@@ -131,21 +131,12 @@ async def test_chat_template_that_refuses_or_is_missing(client: Any, refusal: An
 
 async def test_what_is_not_implemented(client: Any, refusal: AnyCall) -> None:
     models = client.models
-    tool = chat_pb2.ChatInput(
-        messages=[{"role": chat_pb2.ROLE_USER, "content": [{"text": "x"}]}],
-        tools=[chat_pb2.Tool(name="f")],
-    )
     for call, feature in (
-        (client.inference.Embed(inference_pb2.EmbedRequest(model="echo")), "Embed"),
         (models.LoadModel(models_pb2.LoadModelRequest()), "LoadModel"),
         (models.UnloadModel(models_pb2.UnloadModelRequest()), "UnloadModel"),
         (models.PullModel(models_pb2.PullModelRequest()), "PullModel"),
         (models.DeleteModel(models_pb2.DeleteModelRequest()), "DeleteModel"),
         (models.WatchModels(models_pb2.WatchModelsRequest()), "WatchModels"),
-        (
-            client.inference.Generate(inference_pb2.GenerateRequest(model="echo", chat=tool)),
-            "chat.tools",
-        ),
     ):
         assert await refusal(call) == (Code.UNIMPLEMENTED, "UNSUPPORTED", {"feature": feature})
 

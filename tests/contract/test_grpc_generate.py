@@ -22,7 +22,7 @@ async def test_answer_is_exact(client: Any, text: str) -> None:
     kinds = [event.WhichOneof("event") for event in answer.events]
     assert kinds == ["started", *["text"] * (len(kinds) - 2), "finished"]
     assert answer.events[0].started.prompt_tokens == prompt_tokens
-    assert not answer.events[0].started.HasField("cached_tokens")
+    assert answer.events[0].started.HasField("cached_tokens")
     finished = answer.finished
     assert (finished.reason, finished.HasField("matched_stop")) == (STOP, False)
     assert finished.usage.prompt_tokens == prompt_tokens

@@ -154,7 +154,7 @@ async def test_model_without_a_template_says_so(
     registry, _ = make_registry()
     registry.start()
     with pytest.raises(ChatTemplateError, match="send a prompt instead") as caught:
-        _ = registry.get("a").template
+        _ = registry.get("a").chat
     assert caught.value.metadata == {"model": "a"}
 
 
