@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rest_gateway.telemetry.logging import RequestRecord, attach_record
 
+_VERSION = b"2020-10-01"  # the only one that OpenAI's API has had
 # As the service accepts them; see `InferenceService` in inference.proto.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -41,6 +42,7 @@ class RequestLogMiddleware:
                     *message.get("headers", ()),
                     (b"x-request-id", record.request_id.encode()),
                     (b"request-id", record.request_id.encode()),  # as Anthropic names it
+                    (b"openai-version", _VERSION),
                     (b"openai-processing-ms", b"%d" % record.elapsed_ms()),
                 ]
             await send(message)

@@ -32,15 +32,18 @@ def chat_router(upstream: Upstream, limits: GenerationLimits) -> APIRouter:
         completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         writer: StreamWriter | BodyWriter
         if body.stream:
-            options = body.stream_options
             writer = ChunkWriter(
                 completion_id,
                 created,
                 body.model,
-                include_usage=bool(options and options.include_usage),
+                body.choices,
+                include_usage=body.include_usage,
+                obfuscate=body.include_obfuscation,
             )
         else:
-            writer = CompletionWriter(completion_id, created, body.model)
+            writer = CompletionWriter(
+                completion_id, created, body.model, body.choices, logprobs=bool(body.logprobs)
+            )
         wanted = request_to_proto(body)
         return GenerationResponse(
             lambda: upstream.generate(wanted, record.request_id, limits.request_timeout_seconds),

@@ -10,13 +10,15 @@ from openvino_server.v1 import inference_pb2
 from rest_gateway.openai import errors, sse
 from rest_gateway.openai.answer import StreamWriter
 from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.logprobs import token_logprobs
 from rest_gateway.openai.outcome import Outcome
+from rest_gateway.openai.streaming import obfuscated
 
 _json = msgspec.json.Encoder().encode
 
 
 class ChunkWriter(StreamWriter):
-    """Writes a completion's events as `chat.completion.chunk` objects.
+    """Writes completions' events as `chat.completion.chunk` objects.
 
     What is the same in all chunks of a completion is encoded once: this runs for each message of
     each stream.
@@ -25,16 +27,27 @@ class ChunkWriter(StreamWriter):
         completion_id: The answer's id.
         created: When it began, in seconds since 1970.
         model: The model's name as the client gave it.
+        choices: How many completions there are.
         include_usage: Whether a last chunk tells the tokens used.
+        obfuscate: Whether chunks are padded, so that their sizes don't tell of their texts.
 
     """
 
     def __init__(
-        self, completion_id: str, created: int, model: str, *, include_usage: bool
+        self,
+        completion_id: str,
+        created: int,
+        model: str,
+        choices: int = 1,
+        *,
+        include_usage: bool = False,
+        obfuscate: bool = False,
     ) -> None:
-        self.outcome = Outcome()
+        self.outcome = Outcome(choices)
         self._opened = False
         self._include_usage = include_usage
+        self._obfuscate = obfuscate
+        self._calls: set[tuple[int, int]] = set()
         shared = {
             "id": completion_id,
             "object": "chat.completion.chunk",
@@ -44,32 +57,49 @@ class ChunkWriter(StreamWriter):
             "system_fingerprint": None,
         }
         self._shared = _json(shared)[:-1]
-        self._head = self._shared + b',"choices":[{"index":0,"delta":'
+        self._heads = [
+            self._shared + b',"choices":[{"index":%d,"delta":' % index for index in range(choices)
+        ]
         usage = b',"usage":null' if include_usage else b""
         self._tail = b"}]" + usage + b"}"
-        self._text_head = self._head + b'{"content":'
+        self._text_heads = [head + b'{"content":' for head in self._heads]
         self._text_tail = b'},"logprobs":null,"finish_reason":null' + self._tail
 
     def write(self, message: inference_pb2.GenerateResponse) -> bytes:
         """See `StreamWriter`."""
         written: list[bytes] = []
+        if not self._opened:
+            self._opened = True
+            opening = {"role": "assistant", "content": "", "refusal": None}
+            written += [self._chunk(index, opening) for index in range(len(self._heads))]
         for event in message.events:
             kind = event.WhichOneof("event")
-            if not self._opened:
-                self._opened = True
-                delta = {"role": "assistant", "content": "", "refusal": None}
-                written.append(self._chunk(delta, None))
+            index = event.index
+            if index >= len(self._heads):
+                raise errors.broken_stream(f"completion {index}")
             if kind == "text":
-                written.append(self._text_head + _json(event.text.text) + self._text_tail)
+                delta = event.text
+                if delta.logprobs:
+                    logprobs = {"content": token_logprobs(delta.logprobs), "refusal": None}
+                    written.append(self._chunk(index, {"content": delta.text}, logprobs=logprobs))
+                else:
+                    written.append(self._text_heads[index] + _json(delta.text) + self._text_tail)
             elif kind == "reasoning":
-                written.append(self._chunk({"reasoning_content": event.reasoning.text}, None))
+                if event.reasoning.text:
+                    written.append(self._chunk(index, {"reasoning_content": event.reasoning.text}))
+            elif kind == "tool_call":
+                written += [
+                    self._chunk(index, {"tool_calls": [piece]})
+                    for piece in self._pieces(index, event.tool_call)
+                ]
             elif kind == "finished":
-                written.append(self._chunk({}, self.outcome.finish(event.index, event.finished)))
+                reason = self.outcome.finish(index, event.finished)
+                written.append(self._chunk(index, {}, finish_reason=reason))
             elif kind == "started":
                 self.outcome.start(event.started)
             else:
                 raise errors.broken_stream(f"event {kind}")
-        return sse.frames(written) if written else b""
+        return self._frames(written) if written else b""
 
     def end(self) -> bytes:
         """See `StreamWriter`."""
@@ -77,12 +107,38 @@ class ChunkWriter(StreamWriter):
         if not self._include_usage:
             return sse.DONE
         usage = _json(self.outcome.usage())
-        return sse.frames([self._shared + b',"choices":[],"usage":' + usage + b"}"]) + sse.DONE
+        return self._frames([self._shared + b',"choices":[],"usage":' + usage + b"}"]) + sse.DONE
 
     def fail(self, error: ApiError) -> bytes:
         """See `StreamWriter`."""
         return sse.frames([error.body()])
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
-        end = b',"logprobs":null,"finish_reason":' + _json(finish_reason)
-        return self._head + _json(delta) + end + self._tail
+    def _frames(self, written: list[bytes]) -> bytes:
+        return sse.frames([obfuscated(chunk) for chunk in written] if self._obfuscate else written)
+
+    def _pieces(self, index: int, delta: inference_pb2.ToolCallDelta) -> list[dict[str, Any]]:
+        """Write a piece of a call: the first alone with its name, as clients expect."""
+        pieces: list[dict[str, Any]] = []
+        call = (index, delta.call_index)
+        if call not in self._calls:
+            if not delta.id or not delta.name:
+                raise errors.broken_stream("a call without id or name")
+            self._calls.add(call)
+            function = {"name": delta.name, "arguments": ""}
+            first = {"id": delta.id, "type": "function", "function": function}
+            pieces.append({"index": delta.call_index} | first)
+        if delta.arguments_json_delta:
+            function = {"arguments": delta.arguments_json_delta}
+            pieces.append({"index": delta.call_index, "function": function})
+        return pieces
+
+    def _chunk(
+        self,
+        index: int,
+        delta: dict[str, Any],
+        *,
+        logprobs: dict[str, Any] | None = None,
+        finish_reason: str | None = None,
+    ) -> bytes:
+        end = b',"logprobs":' + _json(logprobs) + b',"finish_reason":' + _json(finish_reason)
+        return self._heads[index] + _json(delta) + end + self._tail

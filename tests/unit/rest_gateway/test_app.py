@@ -18,6 +18,7 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"]
     assert response.headers["x-request-id"]
+    assert response.headers["openai-version"] == "2020-10-01"
     assert response.headers["openai-processing-ms"].isdecimal()
     return error
 
@@ -97,7 +98,7 @@ async def test_access_line(
 
 async def test_access_line_of_a_failure(client: httpx.AsyncClient, ask: Any) -> None:
     with structlog.testing.capture_logs() as lines:
-        await client.post(CHAT, json=ask | {"n": 2})
+        await client.post(CHAT, json=ask | {"store": True})
     [line] = [line for line in lines if line["event"] == "request"]
     assert (line["status"], line["error"]) == (400, "unsupported_parameter")
 

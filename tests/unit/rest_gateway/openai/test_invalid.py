@@ -35,7 +35,7 @@ def user(**fields: object) -> dict[str, Any]:
             "Invalid value for 'messages[0].content': must not be null or left out.",
         ),
         (user(annotations=[1]), "Invalid value for 'messages[0].annotations': must be empty."),
-        (user(refusal="no"), "Invalid value for 'messages[0].refusal': must be null."),
+        (user(audio={}), "Invalid value for 'messages[0].audio': must be null."),
         ({"stream": 1}, "Invalid value for 'stream': must be true or false."),
         ({"temperature": "1"}, "Invalid value for 'temperature': must be a number."),
         ({"temperature": 3}, "Invalid value for 'temperature': must be at most 2."),
@@ -50,17 +50,15 @@ def user(**fields: object) -> dict[str, Any]:
         ({"seed": 2**63}, "Invalid value for 'seed': must be at most 9223372036854775807."),
         ({"metadata": 5}, "Invalid value for 'metadata': must be an object."),
         (
-            {"stream": True, "stream_options": {"include_obfuscation": True}},
-            "Invalid value for 'stream_options.include_obfuscation': must be false.",
-        ),
-        (
             {"store": True},
-            "Unsupported parameter: 'store': it is not supported; it may only be false.",
+            "Unsupported parameter: 'store': it is not supported; it may only be false: "
+            "completions are not kept; responses are.",
         ),
+        ({"response_format": {}}, "Missing required parameter: 'response_format.type'."),
         (
-            {"response_format": {}},
-            "Unsupported parameter: 'response_format': it is not supported; "
-            'it may only be {"type":"text"}.',
+            {"response_format": {"type": "xml"}},
+            "Invalid value for 'response_format.type': "
+            "must be 'text', 'json_object' or 'json_schema'.",
         ),
     ],
 )
