@@ -40,6 +40,7 @@ def test_models_defaults_come_before_openais() -> None:
         *(("temperature", 0.0), ("top_p", 0.5), ("top_k", 1), ("min_p", 0.0), ("seed", 0)),
         *(("presence_penalty", -2.0), ("frequency_penalty", 0.5), ("repetition_penalty", 0.5)),
         *(("max_tokens", 1), ("min_tokens", 3), ("stop", ("a", "b")), ("ignore_eos", True)),
+        *(("n", 3), ("logprobs", True)),
     ],
 )
 def test_request_comes_before_all(name: str, value: object) -> None:
