@@ -2,7 +2,8 @@
 
 GenAI has no way to its compiler but through a pipeline. So this makes one around a model whose
 logits are a constant: it costs the tokenizer's load and nothing else, and what a first token takes
-is the grammar's parse, its compilation and the first mask.
+is the grammar's parse, its compilation and the first mask. The masks of further tokens may be slow
+though the grammar compiled fast, so a check makes a few.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _CONFIG_FIELDS = {
     "structural_tag": "structural_tags_config",
 }
 _MESSAGE_CHARACTERS = 500
+_CHECKED_TOKENS = 16
 # The place in xgrammar's source that a message begins with: "[12:34:56] /build/x.cc:75: ".
 _PLACE = re.compile(r"\[\d\d:\d\d:\d\d\] \S+?\.(?:cc|cpp|h):\d+: ")
 # What a failed assertion of OpenVINO puts before its message.
@@ -64,7 +66,7 @@ class OpenVinoCompiler:
     def problem(self, grammar: frames.Grammar) -> str | None:
         """See `Compiler`."""
         try:
-            self.sample(grammar, seed=0, max_tokens=1)
+            self.sample(grammar, seed=0, max_tokens=_CHECKED_TOKENS)
         except (RuntimeError, ValueError) as error:
             return cleaned(str(error))
         except MemoryError:
@@ -82,7 +84,7 @@ class OpenVinoCompiler:
         config.max_new_tokens = max_tokens
         config.apply_chat_template = False
         config.eos_token_id = self._eos_token_id
-        config.do_sample = max_tokens > 1
+        config.do_sample = True
         config.rng_seed = seed
         config.structured_output_config = genai.StructuredOutputConfig(
             **{_CONFIG_FIELDS[grammar.kind]: grammar.source}
