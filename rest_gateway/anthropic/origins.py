@@ -12,7 +12,6 @@ _MESSAGE = re.compile(r"chat\.messages\[(\d+)\](?:\.(\w+)(?:\[(\d+)\](?:\.(\w+))
 _INDEX = re.compile(r"\[(\d+)\]")
 RENAMED: Mapping[str, str] = {
     "sampling.stop": "stop_sequences",
-    "chat.tool_choice.functions": "tool_choice.name",
     "chat.parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     "constraint.json_schema": "output_config.format.schema",
     "constraint": "output_config.format",
@@ -20,6 +19,7 @@ RENAMED: Mapping[str, str] = {
 _MERGED: Mapping[str, str] = {
     "chat.messages": "messages",
     "chat.continue_final_message": "messages",
+    "chat.tool_choice.functions": "tool_choice.name",
     "chat.reasoning_effort": "thinking",
 }
 _OF_CALLS = {"arguments_json": "input"}

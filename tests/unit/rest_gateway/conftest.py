@@ -93,6 +93,15 @@ class ScriptedService(
                 yield step
         ended = True
 
+    async def Tokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        for step in self.script:
+            if isinstance(step, Failure):
+                await step.abort(context)
+            return step
+        raise AssertionError
+
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.metadata.append(dict(context.invocation_metadata()))
         return models_pb2.ListModelsResponse(models=self.models)

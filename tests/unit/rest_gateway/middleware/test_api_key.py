@@ -72,6 +72,26 @@ async def test_scheme_in_any_case(stranger: Any, key: str) -> None:
     assert (await stranger.get("/v1/models", headers=headers)).status_code == 200
 
 
+async def test_key_as_anthropics_clients_send_it(stranger: Any, key: str) -> None:
+    for headers in ({"x-api-key": key}, {"x-api-key": key, "authorization": f"Bearer {key}"}):
+        assert (await stranger.get("/v1/models", headers=headers)).status_code == 200
+    for wrong in ("", new_key(), f"Bearer {key}", key.swapcase()):
+        response = await stranger.get("/v1/models", headers={"x-api-key": wrong})
+        assert response.status_code == 401, wrong
+
+
+@pytest.mark.parametrize("other", ["", "other"])
+async def test_keys_that_differ_are_none(stranger: Any, keys: Any, key: str, other: str) -> None:
+    if other:
+        other = keys.create("other")[1]
+    both = [("authorization", f"Bearer {other}"), ("x-api-key", key)]
+    twice = [("x-api-key", other), ("x-api-key", key)]
+    for headers in (both, twice):
+        response = await stranger.get("/v1/models", headers=headers)
+        assert response.status_code == 401
+        assert "different API keys" in response.json()["error"]["message"]
+
+
 async def test_body_is_not_read_without_a_key(app: Any) -> None:
     async def receive() -> Any:
         raise AssertionError("read")

@@ -9,7 +9,7 @@ from rest_gateway.telemetry.logging import RequestRecord, attach_record
 
 @pytest.fixture
 def scope() -> dict[str, Any]:
-    scope: dict[str, Any] = {"type": "http"}
+    scope: dict[str, Any] = {"type": "http", "path": "/"}
     attach_record(scope, RequestRecord("req_1", "GET", "/"))
     return scope
 
