@@ -1,4 +1,4 @@
-"""One whole server a session, with the real model twice: as it is, and reproducible."""
+"""One whole server a session: the real model, as it is and reproducible, and one that embeds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.server import LocalServer, local_server
 
 MODEL = "smollm2-135m-instruct"
 REPRODUCIBLE = "reproducible"
+EMBEDDING = "all-minilm-l6-v2"
 _MODELS = Path(__file__).parents[2] / "var" / "models"
 
 
@@ -27,19 +28,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def model_dir() -> Path:
-    folder = _MODELS / MODEL
+    return _folder(MODEL)
+
+
+@pytest.fixture(scope="session")
+def embedding_dir() -> Path:
+    return _folder(EMBEDDING)
+
+
+def _folder(model: str) -> Path:
+    folder = _MODELS / model
     if not folder.is_dir():
         pytest.fail(f"there is no model in {folder}; `make test` fetches it")
     return folder
 
 
 @pytest.fixture(scope="session")
-def server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+def server(
+    model_dir: Path, embedding_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalServer]:
     state = tmp_path_factory.mktemp("state")
     for name in (MODEL, REPRODUCIBLE):
         shutil.copytree(model_dir, state / "models" / name, copy_function=_link)
     (state / "models" / REPRODUCIBLE / "model.toml").write_text("reproducible = true\n")
-    with local_server(state, MODEL, [MODEL, REPRODUCIBLE]) as running:
+    shutil.copytree(embedding_dir, state / "models" / EMBEDDING, copy_function=_link)
+    with local_server(state, MODEL, [MODEL, REPRODUCIBLE, EMBEDDING]) as running:
         yield running
 
 
