@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -166,3 +167,53 @@ def test_second_load_ends_the_loop(run_loop: RunLoop) -> None:
     loop.send(frames.Load("x", ModelSettings(), 10))
     assert loop.joined()
     assert isinstance(loop.error, ValueError)
+
+
+class SlowCompiler(FakePipeline):
+    """A fake pipeline whose grammars are compiled in a thread, when the test gives leave."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelSettings(engine="fake"))
+        self.may_compile = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
+        self._compiled = False
+
+    def needs_compiling(self, grammar: frames.Grammar) -> bool:
+        return not self._compiled
+
+    def compile(self, grammar: frames.Grammar) -> Future[None]:
+        return self._thread.submit(self._compile)
+
+    def _compile(self) -> None:
+        assert self.may_compile.wait(10)
+        self._compiled = True
+
+
+def test_loop_answers_while_a_grammar_is_compiled_and_wakes_when_it_is(
+    run_loop: RunLoop, sampling: frames.Sampling
+) -> None:
+    pipeline = SlowCompiler()
+    loop = run_loop(pipeline)
+    loop.send(frames.Submit(1, "a", sampling, frames.Grammar("regex", "a")))
+    loop.send(frames.Submit(2, "b", sampling))
+    seen = [m for frame in loop.frames_until(frames.Finished) for m in frame]
+    assert {m.request_id for m in seen if not isinstance(m, frames.Progress)} == {2}
+    loop.send(frames.Encode(3, "x", False))
+    assert loop.frame() == [frames.Encoded(3, (ord("x"),))]
+    pipeline.may_compile.set()  # nothing is sent to the loop, which waits for its service
+    assert loop.frame()[0] == frames.Started(1, 1, 0)
+    assert loop.frames_until(frames.Finished)
+
+
+def test_loop_that_is_hung_up_on_does_not_wait_for_a_grammar(
+    run_loop: RunLoop, sampling: frames.Sampling
+) -> None:
+    pipeline = SlowCompiler()
+    loop = run_loop(pipeline)
+    loop.send(frames.Submit(1, "a", sampling, frames.Grammar("regex", "a")))
+    loop.send(frames.Encode(2, "x", False))
+    loop.frame()
+    loop.hang_up()
+    assert loop.joined()
+    assert loop.error is None
+    pipeline.may_compile.set()

@@ -167,3 +167,38 @@ def test_held_text_comes_at_the_end_once() -> None:
 def test_of_two_stops_complete_at_once_the_longer_is_matched() -> None:
     assert StopMatcher(["bc", "abc"]).push("xabcd") == ("x", "abc")
     assert StopMatcher(["abcd", "bc"]).push("xabcd") == ("xa", "bc")
+
+
+MARKERS = {7: "<|call|>"}
+
+
+def test_table_shows_markers_and_no_other_special_token() -> None:
+    table = [*(bytes([byte]) for byte in b"abcde"), b"", b"", b""]
+    detokenizer = TableDetokenizer(table, MARKERS)
+    assert detokenizer.push([0, 5, 7, 1, 99]) == "a<|call|>b"
+
+
+@given(st.data(), st.lists(st.integers(0, 7), max_size=20))
+def test_window_shows_markers_however_it_is_cut(data: st.DataObject, token_ids: list[int]) -> None:
+    """The first word of a text has no space before it, and a marker is no word."""
+
+    def decode(ids: list[int]) -> str:
+        return " ".join("abcdef"[i] for i in ids if i < 6)
+
+    detokenizer = WindowDetokenizer(decode, MARKERS)
+    text = "".join(push_all(detokenizer, data.draw(cut(token_ids))))
+    assert text.replace("<|call|>", "") == decode(token_ids)
+    assert [len(part.replace(" ", "")) for part in text.split("<|call|>")] == [
+        sum(i < 6 for i in part) for part in split(token_ids)
+    ]
+
+
+def split(token_ids: list[int]) -> list[list[int]]:
+    """Split a list at the marker."""
+    parts: list[list[int]] = [[]]
+    for token_id in token_ids:
+        if token_id in MARKERS:
+            parts.append([])
+        else:
+            parts[-1].append(token_id)
+    return parts
