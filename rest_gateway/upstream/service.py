@@ -1,26 +1,20 @@
-"""The service as the gateway sees it: one gRPC channel, and failures with a reason."""
+"""The service's RPCs over one gRPC channel."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 from openvino_server.v1 import inference_pb2, inference_pb2_grpc, models_pb2, models_pb2_grpc
 
 from rest_gateway.config import GatewayConfig
 from rest_gateway.tls import channel_credentials
-
-ERROR_DOMAIN = "openvino-server"
-
-_Answer = TypeVar("_Answer")
+from rest_gateway.upstream.errors import UpstreamError, answer_of
+from rest_gateway.upstream.generation import Generation, GrpcGeneration
 
 _OPTIONS: list[tuple[str, str | int]] = [
     # Pings find a dead peer where TCP would take minutes, also while a long prompt is computed and
@@ -41,28 +35,6 @@ _OPTIONS: list[tuple[str, str | int]] = [
 ]
 
 
-@dataclass(slots=True)
-class UpstreamError(Exception):
-    """An RPC failed.
-
-    Attributes:
-        status: The gRPC status code.
-        reason: The name of an `ErrorReason` without its prefix; None if the failure is not one
-            that the service named, but gRPC's own or the network's.
-        message: What happened. Fit for the client only if there is a reason.
-        metadata: What the reason lists in errors.proto.
-
-    """
-
-    status: grpc.StatusCode
-    reason: str | None
-    message: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.status.name} {self.reason or ''}: {self.message}"
-
-
 @dataclass(frozen=True, slots=True)
 class HealthProblem:
     """Why the service does not serve.
@@ -75,25 +47,6 @@ class HealthProblem:
 
     reason: str
     answered: bool
-
-
-class Generation(Protocol):
-    """A running `Generate` call: iterate it to its end, or cancel it."""
-
-    def __aiter__(self) -> Self:
-        """Give the iterator, which is the call itself."""
-
-    async def __anext__(self) -> inference_pb2.GenerateResponse:
-        """Wait for the next message.
-
-        Raises:
-            StopAsyncIteration: The call ended well.
-            UpstreamError: The call failed, or was cancelled by `cancel`.
-
-        """
-
-    def cancel(self) -> None:
-        """End the call now. Does nothing to a call that has ended."""
 
 
 class Upstream:
@@ -141,7 +94,7 @@ class Upstream:
 
         """
         call = self._inference.Generate(request, timeout=timeout, metadata=_metadata(request_id))
-        return _GrpcGeneration(call)
+        return GrpcGeneration(call)
 
     async def tokenize(
         self, request: inference_pb2.TokenizeRequest, request_id: str, timeout_seconds: float
@@ -160,7 +113,16 @@ class Upstream:
         call = self._inference.Tokenize(
             request, timeout=timeout_seconds, metadata=_metadata(request_id)
         )
-        return await _answer(call)
+        return await answer_of(call)
+
+    async def detokenize(
+        self, request: inference_pb2.DetokenizeRequest, request_id: str, timeout_seconds: float
+    ) -> inference_pb2.DetokenizeResponse:
+        """Turn token ids into text; otherwise as `tokenize`."""
+        call = self._inference.Detokenize(
+            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+        )
+        return await answer_of(call)
 
     async def embed(
         self, request: inference_pb2.EmbedRequest, request_id: str, timeout_seconds: float
@@ -169,7 +131,7 @@ class Upstream:
         call = self._inference.Embed(
             request, timeout=timeout_seconds, metadata=_metadata(request_id)
         )
-        return await _answer(call)
+        return await answer_of(call)
 
     async def rerank(
         self, request: inference_pb2.RerankRequest, request_id: str, timeout_seconds: float
@@ -178,7 +140,7 @@ class Upstream:
         call = self._inference.Rerank(
             request, timeout=timeout_seconds, metadata=_metadata(request_id)
         )
-        return await _answer(call)
+        return await answer_of(call)
 
     async def list_models(self, request_id: str) -> list[models_pb2.Model]:
         """List the service's models, in any state.
@@ -190,7 +152,7 @@ class Upstream:
         call = self._models.ListModels(
             models_pb2.ListModelsRequest(), timeout=self._timeout, metadata=_metadata(request_id)
         )
-        return list((await _answer(call)).models)
+        return list((await answer_of(call)).models)
 
     async def get_model(self, name: str, request_id: str) -> models_pb2.Model:
         """Get one model, in any state.
@@ -204,7 +166,7 @@ class Upstream:
             timeout=self._timeout,
             metadata=_metadata(request_id),
         )
-        return (await _answer(call)).model
+        return (await answer_of(call)).model
 
     async def check_health(self, service: str = "") -> HealthProblem | None:
         """Ask by the stock health protocol whether the service answers.
@@ -220,7 +182,7 @@ class Upstream:
             health_pb2.HealthCheckRequest(service=service), timeout=self._timeout
         )
         try:
-            status = (await _answer(call)).status
+            status = (await answer_of(call)).status
         except UpstreamError as error:
             reason = f"the inference service can't be asked: {error.status.name}"
             return HealthProblem(reason, answered=False)
@@ -240,60 +202,5 @@ class _HealthCheck(Protocol):
     Check: Callable[..., grpc.aio.UnaryUnaryCall[Any, health_pb2.HealthCheckResponse]]
 
 
-class _GrpcGeneration:
-    """`Generation` over a grpc.aio call.
-
-    It reads message by message: gRPC's own iterator is an async generator, and what is left of
-    one ends when the garbage collector comes by.
-    """
-
-    def __init__(self, call: grpc.aio.UnaryStreamCall[Any, inference_pb2.GenerateResponse]) -> None:
-        self._call = call
-        self._cancelled = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> inference_pb2.GenerateResponse:
-        try:
-            message = await self._call.read()
-        except asyncio.CancelledError:
-            # gRPC raises this for a call cancelled here, too; only a cancelled task is to unwind.
-            task = asyncio.current_task()
-            if self._cancelled and not (task and task.cancelling()):
-                raise UpstreamError(grpc.StatusCode.CANCELLED, None, "cancelled here") from None
-            raise
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
-        if message is grpc.aio.EOF:
-            raise StopAsyncIteration
-        return cast("inference_pb2.GenerateResponse", message)
-
-    def cancel(self) -> None:
-        self._cancelled = True
-        self._call.cancel()
-
-
-def error_from_rpc(error: grpc.aio.AioRpcError) -> UpstreamError:
-    """Read the reason out of a failed RPC's status."""
-    message = error.details() or ""
-    try:
-        status = rpc_status.from_call(cast("grpc.Call", error))
-    except (ValueError, DecodeError):
-        status = None  # details that contradict the status are as good as none
-    for detail in status.details if status else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
-            return UpstreamError(error.code(), info.reason, message, dict(info.metadata))
-    return UpstreamError(error.code(), None, message)
-
-
 def _metadata(request_id: str) -> tuple[tuple[str, str], ...]:
     return (("x-request-id", request_id),)
-
-
-async def _answer(call: Awaitable[_Answer]) -> _Answer:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise error_from_rpc(error) from error

@@ -1,0 +1,1 @@
+"""`/v1/completions`: what clients send, and what they get."""

@@ -1,0 +1,7 @@
+"""The service as the gateway sees it: one gRPC channel, and failures with a reason."""
+
+from rest_gateway.upstream.errors import UpstreamError
+from rest_gateway.upstream.generation import Generation, MergedGeneration
+from rest_gateway.upstream.service import HealthProblem, Upstream
+
+__all__ = ["Generation", "HealthProblem", "MergedGeneration", "Upstream", "UpstreamError"]

@@ -1,0 +1,1 @@
+"""vLLM's own routes: what clients send, and what they get."""
