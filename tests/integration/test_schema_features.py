@@ -45,7 +45,8 @@ NUMBERS = {
     "exclusive number": {"exclusiveMinimum": 0, "maximum": 0.001},
     "below": {"maximum": -3.5},
 }
-FORMATS = [
+FORMATS = ["date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6"]
+FORMATS += ["uuid", "uri"]
     "date",
     "date-time",
     "time",
