@@ -13,10 +13,14 @@ from openvino import opset13 as op
 
 
 def constant_pipeline(tokenizer: Any, vocabulary_size: int) -> Any:
-    """Return a pipeline that finds all tokens equally likely, and shares the tokenizer's compiler.
+    """Return a pipeline that finds all tokens equally likely, and has the tokenizer's compiler.
 
-    Its logits have as many components as `vocabulary_size` and the first token of its prompt say
-    together: a compiler is made for one number, and is made anew when another is met.
+    It costs little; a first token takes the grammar's parse, its compilation and the first mask.
+
+    Args:
+        tokenizer: Its compiler, with all that this compiled, is shared by its pipelines.
+        vocabulary_size: How many logits there are.
+
     """
     xml, weights = _constant_model(vocabulary_size)
     config = genai.GenerationConfig()
@@ -36,10 +40,7 @@ def _constant_model(vocabulary_size: int) -> tuple[str, Any]:
     }
     for name, node in inputs.items():
         node.output(0).set_names({name})
-    first, one = (op.constant([value], dtype=np.int64) for value in (0, 1))
-    flat = op.reshape(inputs["input_ids"], op.constant([-1], dtype=np.int64), special_zero=False)
-    token = op.reshape(op.gather(flat, first, op.constant(0, dtype=np.int64)), one, False)
-    size = op.add(op.constant([vocabulary_size], dtype=np.int64), token)
+    size = op.constant([vocabulary_size], dtype=np.int64)
     shape = op.concat([op.shape_of(inputs["input_ids"]), size], 0)
     logits = op.broadcast(op.constant(0.0, dtype=np.float32), shape)
     # An input that nothing reads would be cut from the model, and the pipeline sets all of them.

@@ -53,6 +53,7 @@ class GrammarWarming:
     def __init__(self, tokenizer: Any, end_of_sequence: int, logits: int) -> None:
         self._end_of_sequence = end_of_sequence
         self._pipeline = constant_pipeline(tokenizer, logits)
+        self._renewing = constant_pipeline(tokenizer, logits + 1)  # any other number would do
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammar")
         self._compiled: set[bytes] = set()
         self._seconds = 0.0
@@ -65,8 +66,8 @@ class GrammarWarming:
     def compile(self, grammar: frames.Grammar) -> Future[None]:
         """See `Pipeline`."""
         if self._seconds > _RENEW_AFTER_SECONDS:
-            self._generate(1, None)
-            self._generate(0, None)
+            self._generate(self._renewing, None)
+            self._generate(self._pipeline, None)
             self._compiled.clear()
             self._seconds = 0.0
         return self._thread.submit(self._compile, grammar)
@@ -74,7 +75,7 @@ class GrammarWarming:
     def _compile(self, grammar: frames.Grammar) -> None:
         started = time.monotonic()
         try:
-            self._generate(0, structured_output(grammar))
+            self._generate(self._pipeline, structured_output(grammar))
         except RuntimeError as error:
             sys.stderr.write(f"{error}\n")  # its text names files of the engine; not for callers
             raise RequestRefused("the grammar doesn't compile") from error
@@ -82,15 +83,14 @@ class GrammarWarming:
             self._seconds += time.monotonic() - started
         self._compiled.add(_digest(grammar))
 
-    def _generate(self, first_token: int, form: Any) -> None:
+    def _generate(self, pipeline: Any, form: Any) -> None:
         config = genai.GenerationConfig()
         config.max_new_tokens = 1
         config.apply_chat_template = False
         config.eos_token_id = self._end_of_sequence
         if form is not None:
             config.structured_output_config = form
-        prompt = np.full((1, 1), first_token, dtype=np.int64)
-        self._pipeline.generate(ov.Tensor(prompt), config)
+        pipeline.generate(ov.Tensor(np.zeros((1, 1), dtype=np.int64)), config)
 
 
 def _digest(grammar: frames.Grammar) -> bytes:
