@@ -49,6 +49,7 @@ lint: $(VENV)/.installed-dev ## Check style, types, layers, protos, and that gen
 	buf format --diff --exit-code
 	tools/stubs --check
 	python tools/configuration_page.py --check
+	python tools/parameters_page.py --check
 	tools/proto-breaking $(AGAINST)
 
 format: $(VENV)/.installed-dev ## Put code and protos in the one format.
@@ -62,6 +63,7 @@ proto: $(VENV)/.installed-dev ## Generate the Python stubs anew from the protos.
 
 docs: $(VENV)/.installed-dev ## Write the pages that are made from the code.
 	python tools/configuration_page.py
+	python tools/parameters_page.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows, found in an environment made for it.
 	@PYTHON='$(PYTHON)' tools/constraints

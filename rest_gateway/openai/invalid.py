@@ -76,6 +76,11 @@ def invalid_json(problem: ErrorDetails) -> ApiError:
     )
 
 
+def unsupported_message(param: str | None, why: str) -> str:
+    """Say that a parameter is refused."""
+    return f"Unsupported parameter: '{param}': {why}."
+
+
 def invalid_request(error: ValidationError) -> ApiError:
     """Say what is wrong first."""
     problem = first_problem(error)
@@ -89,7 +94,7 @@ def invalid_request(error: ValidationError) -> ApiError:
     elif kind == "missing":
         text, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
     elif kind == UNSUPPORTED:
-        text, code = f"Unsupported parameter: '{param}': {message}.", UNSUPPORTED
+        text, code = unsupported_message(param, message), UNSUPPORTED
     elif param is None:
         text, code = "The request's body must be a JSON object.", "invalid_type"
     else:

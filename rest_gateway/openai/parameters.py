@@ -67,10 +67,13 @@ def drop_refused(data: object, parameters: Mapping[str, Parameter]) -> object:
         elif value is not None and not any(
             type(value) is type(neutral) and value == neutral for neutral in parameter.neutral
         ):
-            neutral = " or ".join(map(as_json, parameter.neutral))
-            but = f"; it may only be {neutral}" if neutral else ""
-            why = parameter.reason.replace("`", "'")
-            raise PydanticCustomError(
-                UNSUPPORTED, "it is not supported{but}: {why}", on(name, but=but, why=why)
-            )
+            raise PydanticCustomError(UNSUPPORTED, "{why}", on(name, why=why_refused(parameter)))
     return kept
+
+
+def why_refused(parameter: Parameter) -> str:
+    """Say why a refused parameter is, and what may be sent of it, in an error's words."""
+    neutral = " or ".join(map(as_json, parameter.neutral))
+    but = f"; it may only be {neutral}" if neutral else ""
+    why = parameter.reason.replace("`", "'")
+    return f"it is not supported{but}: {why}"
