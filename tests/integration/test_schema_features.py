@@ -47,17 +47,6 @@ NUMBERS = {
 }
 FORMATS = ["date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6"]
 FORMATS += ["uuid", "uri"]
-    "date",
-    "date-time",
-    "time",
-    "duration",
-    "email",
-    "hostname",
-    "ipv4",
-    "ipv6",
-    "uuid",
-    "uri",
-]
 FEATURES: dict[str, Any] = {
     **{name: {"type": "integer"} | bounds for name, bounds in INTEGERS.items()},
     **{name: {"type": "number"} | bounds for name, bounds in NUMBERS.items()},
