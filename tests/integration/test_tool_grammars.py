@@ -56,8 +56,7 @@ NESTED = {
 TOOLS = (Tool("get_weather", "", WEATHER), Tool("nested-1", "", NESTED), Tool("now", ""))
 SCHEMAS = {"get_weather": WEATHER, "nested-1": NESTED, "now": {"maxProperties": 0}}
 
-# Of each family's variants: what tells it from a template, and what a model might write that
-# doesn't keep to the schema.
+# What tells a variant from a template, and what a model might write that is off the schema.
 VARIANTS = [
     ("hermes", "", 'Sure.\n<tool_call>\n{"name": "get_weather", "arguments": {"town": 5}}'),
     ("llama3", "", '{"name": "get_weather", "parameters": {"town": 5}}'),
@@ -143,9 +142,8 @@ def _constant(likes: np.ndarray, script: Any, weight: float) -> ov.Model:
     beam = op.parameter([-1], np.int32, name="beam_idx")
     for node in (ids, mask, beam):
         node.output(0).set_names({node.friendly_name})
-    size = op.constant(np.array([len(likes)], dtype=np.int64))
-    place = op.reduce_sum(mask, op.constant(np.array([0, 1], dtype=np.int64)))
-    place = op.subtract(place, op.constant(np.int64(1)))
+    length = op.reduce_sum(mask, op.constant(np.array([0, 1], dtype=np.int64)))
+    place = op.subtract(length, op.constant(np.int64(1)))
     last = op.constant(np.int64(script.shape[0] - 1))
     token = op.gather(script, op.minimum(place, last), op.constant(np.int64(0)))
     scripted = op.one_hot(
@@ -156,7 +154,7 @@ def _constant(likes: np.ndarray, script: Any, weight: float) -> ov.Model:
         op.convert(op.reduce_sum(beam, op.constant(np.array([0], dtype=np.int64))), "f32"),
         op.constant(np.float32(0)),
     )
-    shape = op.concat([op.shape_of(ids), size], 0)
+    shape = op.concat([op.shape_of(ids), op.constant(np.array([len(likes)]))], 0)
     row = op.add(op.constant(likes), scripted)
     logits = op.add(op.broadcast(row, shape), unused)
     logits.output(0).set_names({"logits"})
@@ -180,8 +178,8 @@ def read(family: Family, text: str) -> tuple[str, str, list[list[str]]]:
             if event.name:
                 calls.append([event.name, ""])
             calls[-1][1] += event.arguments
-    content = "".join(event.text for event in events if isinstance(event, TextDelta))
-    reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+    content = "".join(e.text for e in events if isinstance(e, TextDelta))
+    reasoning = "".join(e.text for e in events if isinstance(e, ReasoningDelta))
     return content, reasoning, calls
 
 
