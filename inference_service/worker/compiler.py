@@ -10,23 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import openvino as ov
 import openvino_genai as genai
-from openvino import opset13 as op
 
 from inference_service.engine import frames
+from inference_service.worker.constant import constant_pipeline
+from inference_service.worker.warming import structured_output
 
-_CONFIG_FIELDS = {
-    "json_schema": "json_schema",
-    "regex": "regex",
-    "ebnf": "grammar",
-    "structural_tag": "structural_tags_config",
-}
 _MESSAGE_CHARACTERS = 500
 _CHECKED_TOKENS = 16
 # The place in xgrammar's source that a message begins with: "[12:34:56] /build/x.cc:75: ".
@@ -54,11 +45,8 @@ class OpenVinoCompiler:
         if not vocabulary:
             raise RuntimeError("the tokenizer doesn't tell its vocabulary, which grammars need")
         size = max(max(vocabulary.values()) + 1, _logits_size(Path(model_dir)))
-        xml, weights = _constant_model(size)
         self._eos_token_id = tokenizer.get_eos_token_id()
-        self._pipeline = genai.LLMPipeline(
-            xml, weights, tokenizer, "CPU", genai.GenerationConfig(), ATTENTION_BACKEND="SDPA"
-        )
+        self._pipeline = constant_pipeline(tokenizer, size)
         problem = self.problem(frames.Grammar("ebnf", 'root ::= "a"'))
         if problem is not None:
             raise RuntimeError(problem)
@@ -86,9 +74,7 @@ class OpenVinoCompiler:
         config.eos_token_id = self._eos_token_id
         config.do_sample = True
         config.rng_seed = seed
-        config.structured_output_config = genai.StructuredOutputConfig(
-            **{_CONFIG_FIELDS[grammar.kind]: grammar.source}
-        )
+        config.structured_output_config = structured_output(grammar)
         return str(self._pipeline.generate("a", config))
 
 
@@ -107,31 +93,3 @@ def _logits_size(model_dir: Path) -> int:
     except FileNotFoundError:
         return 0
     return int(config.get("vocab_size") or config.get("text_config", {}).get("vocab_size") or 0)
-
-
-def _constant_model(vocabulary_size: int) -> tuple[str, Any]:
-    """Return the IR of a model that finds all tokens equally likely."""
-    inputs = {
-        name: op.parameter(shape, dtype, name=name)
-        for name, shape, dtype in (
-            ("input_ids", [-1, -1], np.int64),
-            ("attention_mask", [-1, -1], np.int64),
-            ("beam_idx", [-1], np.int32),
-        )
-    }
-    for name, node in inputs.items():
-        node.output(0).set_names({name})
-    size = op.constant([vocabulary_size], dtype=np.int64)
-    shape = op.concat([op.shape_of(inputs["input_ids"]), size], 0)
-    logits = op.broadcast(op.constant(0.0, dtype=np.float32), shape)
-    # An input that nothing reads would be cut from the model, and the pipeline sets all of them.
-    for name, axes in (("attention_mask", [0, 1]), ("beam_idx", [0])):
-        total = op.reduce_sum(inputs[name], op.constant(axes, dtype=np.int64))
-        nothing = op.multiply(op.convert(total, "f32"), op.constant(0.0, dtype=np.float32))
-        logits = op.add(logits, nothing)
-    logits.output(0).set_names({"logits"})
-    model = ov.Model([op.result(logits)], list(inputs.values()), "constant")
-    with tempfile.TemporaryDirectory() as folder:
-        xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
-        ov.serialize(model, xml, weights)
-        return xml.read_text(), ov.Tensor(np.fromfile(weights, dtype=np.uint8))

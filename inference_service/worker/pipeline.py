@@ -111,10 +111,7 @@ class OpenVinoPipeline:
         self._table_is_exact = self._probe_table()
         self._truncates_at = self._probe_truncation(context_length)
         self._cache_tokens = self._probe_cache()
-        logits = _logits(model_dir)
-        self._warming = (
-            GrammarWarming(self._tokenizer, self._defaults.eos_token_id, logits) if logits else None
-        )
+        self._warming = self._grammar_warming(model_dir)
 
     @property
     def vocabulary_size(self) -> int:
@@ -250,6 +247,16 @@ class OpenVinoPipeline:
         handle.read_all()  # a request whose handle is gone would not have run
         blocks = round(100 / float(self._pipeline.get_metrics().max_cache_usage))
         return blocks * self.block_tokens
+
+    def _grammar_warming(self, model_dir: str) -> GrammarWarming | None:
+        """Return what compiles grammars beside the steps, if the model allows that."""
+        logits = _logits(model_dir)
+        if logits is None:
+            return None
+        try:
+            return GrammarWarming(self._tokenizer, self._defaults.eos_token_id, logits)
+        except RequestRefused:  # it has said why, and no grammar can be used with this tokenizer
+            return None
 
     def _probe_truncation(self, context_length: int) -> int | None:
         """Find the number of tokens at which the tokenizer silently cuts text, if it does.
