@@ -170,7 +170,10 @@ async def serve(config: GatewayConfig, keys: KeyStore, listener: socket.socket) 
             app,
             config.drain_timeout_seconds,
         )
-        await server.serve(sockets=[listener])
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            await app.state.background.close()
     finally:
         await upstream.close()
     log.info("stopped")

@@ -16,12 +16,18 @@ from rest_gateway.middleware.body_size import BodySizeMiddleware
 from rest_gateway.middleware.failures import FailuresMiddleware
 from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.responses.store import ResponseStore, StoreLimits
 from rest_gateway.openai.shown import shorten
+from rest_gateway.routes.background import BackgroundResponses
 from rest_gateway.routes.chat import chat_router
+from rest_gateway.routes.embeddings import embeddings_router
 from rest_gateway.routes.generation import GenerationLimits
 from rest_gateway.routes.health import health_router
+from rest_gateway.routes.kept_responses import kept_responses_router
 from rest_gateway.routes.messages import messages_router
 from rest_gateway.routes.models import models_router
+from rest_gateway.routes.rerank import rerank_router
+from rest_gateway.routes.responses import Responses, responses_router
 from rest_gateway.upstream import Upstream
 
 
@@ -34,7 +40,8 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
         keys: Who may call.
 
     Returns:
-        The application. Set its `state.draining` when it is about to be stopped.
+        The application. Set its `state.draining` when it is about to be stopped, and close its
+        `state.background` before the service.
 
     """
     app = FastAPI(
@@ -56,6 +63,19 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     limits = GenerationLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
     app.include_router(chat_router(upstream, limits))
     app.include_router(messages_router(upstream, limits))
+    store = ResponseStore(
+        StoreLimits(
+            config.response_store_max_entries,
+            config.response_store_max_bytes,
+            config.response_store_ttl_seconds,
+        )
+    )
+    background = BackgroundResponses(config.response_background_max_running)
+    app.state.background = background
+    app.include_router(responses_router(Responses(upstream, limits, store, background)))
+    app.include_router(kept_responses_router(store, background))
+    app.include_router(embeddings_router(upstream, config.request_timeout_seconds))
+    app.include_router(rerank_router(upstream, config.request_timeout_seconds))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))
     return app

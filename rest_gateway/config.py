@@ -70,6 +70,23 @@ class GatewayConfig(BaseSettings):
         description="Silence on a stream after which a comment is sent, so that proxies don't cut "
         "the connection.",
     )
+    response_store_max_entries: int = Field(
+        1000,
+        ge=0,
+        description="Responses of `/v1/responses` that are kept at most, in this process's memory; "
+        "the least recently used go first. 0 keeps none.",
+    )
+    response_store_max_bytes: int = Field(
+        256 << 20,
+        ge=0,
+        description="Memory that kept responses, and the conversations before them, may take.",
+    )
+    response_store_ttl_seconds: float = Field(
+        86400, gt=0, description="Time that a response is kept after its end."
+    )
+    response_background_max_running: int = Field(
+        64, ge=0, description="Responses with `background: true` that may run at once."
+    )
     drain_timeout_seconds: float = Field(
         30, ge=0, description="Time that running requests have to end at shutdown."
     )
