@@ -21,6 +21,7 @@ from inference_service.grammar.numbers import Bounds, Unwritable
 from inference_service.grammar.problem import Problem
 
 Path: TypeAlias = tuple[str | int, ...]
+_MAX_REFERENCES = 512  # to different places
 
 
 def schema_grammar(source: str | Mapping[str, Any]) -> str:
@@ -84,6 +85,8 @@ class _Converter:
         if not isinstance(reference, str):
             raise Problem("$ref is no text")
         if reference not in self._references:
+            if len(self._references) > _MAX_REFERENCES:
+                raise Problem(f"there are more than {_MAX_REFERENCES} references")
             self._targets[reference] = document.resolve(self._root, reference)
             if reaches(self._root, self._targets[reference], reference):
                 raise Problem(f"$ref to {reference!r} leads back to itself")

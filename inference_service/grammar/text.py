@@ -22,11 +22,13 @@ from inference_service.grammar.ebnf import (
     sequence,
     without,
 )
+from inference_service.grammar.problem import Problem
 
 QUOTE = literal('"')
 _ESCAPED = ranges((0, 0x1F), *chars('"\\'))  # what JSON doesn't take as it is
 _PLAIN = without(ALL, _ESCAPED)
 _HEX = "[0-9A-Fa-f]"
+_MAX_KEY = 200
 # A code of four digits is one of UTF-16: a character, or the first of two halves of one.
 _UNICODE = (
     f'"u" ([0-9A-CEFa-cef] {_HEX} {_HEX} {_HEX} | [Dd] [0-7] {_HEX} {_HEX}'
@@ -129,7 +131,14 @@ def any_string(rules: Rules, least: int = 0, most: int | None = None) -> str:
 
 
 def key_other_than(keys: list[str], rules: Rules) -> str:
-    """Return the name of a rule for a JSON string, without escapes, that is none of these."""
+    """Return the name of a rule for a JSON string, without escapes, that is none of these.
+
+    Raises:
+        Problem: One of them is too long.
+
+    """
+    if any(len(key) > _MAX_KEY for key in keys):
+        raise Problem(f"names of more than {_MAX_KEY} characters can't be told from others")
     return rules.add("key", sequence([QUOTE, _other(sorted(set(keys)), rules), QUOTE]))
 
 

@@ -130,10 +130,19 @@ def test_a_mapping_is_taken_as_if_written() -> None:
 
 def test_a_long_chain_of_references_is_no_recursion() -> None:
     definitions: dict[str, Any] = {
-        f"d{i}": {"type": "array", "items": {"$ref": f"#/$defs/d{i + 1}"}} for i in range(1500)
+        f"d{i}": {"type": "array", "items": {"$ref": f"#/$defs/d{i + 1}"}} for i in range(500)
     }
-    definitions["d1500"] = STRING
+    definitions["d500"] = STRING
     check_schema({"$defs": definitions, "$ref": "#/$defs/d0"}, "f")
-    for i in range(1500):
+    for i in range(500):
         definitions[f"d{i}"] = {"$ref": f"#/$defs/d{i + 1}"}
     check_schema({"$defs": definitions, "$ref": "#/$defs/d0"}, "f")
+
+
+def test_what_would_take_long_to_convert_is_refused() -> None:
+    definitions: dict[str, Any] = {f"d{i}": {"$ref": f"#/$defs/d{i + 1}"} for i in range(600)}
+    definitions["d600"] = STRING
+    with pytest.raises(InvalidArgument, match="more than 512 references"):
+        check_schema({"$defs": definitions, "$ref": "#/$defs/d0"}, "f")
+    with pytest.raises(InvalidArgument, match="names of more than 200 characters"):
+        check_schema({"properties": {"a" * 5000: {}}, "additionalProperties": True}, "f")
