@@ -32,16 +32,23 @@ _log = structlog.get_logger(__name__)
 
 
 class Drain:
-    """Counts the running requests, and refuses new ones when the server shuts down."""
+    """Counts the running requests, and refuses new ones when the server shuts down.
+
+    Attributes:
+        draining: Whether new requests are refused.
+        ended: Whether those that still ran have been told to end.
+
+    """
 
     def __init__(self) -> None:
         self.draining = False
-        self._running = 0
+        self.ended = False
+        self._running: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def enter(self) -> None:
-        """Count a request in.
+        """Count in the request of the task that calls.
 
         Raises:
             Draining: No new ones are taken.
@@ -49,24 +56,32 @@ class Drain:
         """
         if self.draining:
             raise Draining
-        self._running += 1
+        self._running.add(_task())
         self._idle.clear()
 
     def leave(self) -> None:
-        """Count a request out."""
-        self._running -= 1
+        """Count out the request of the task that calls."""
+        self._running.discard(_task())
         if not self._running:
             self._idle.set()
 
     async def wait_idle(self, timeout_seconds: float) -> int:
-        """Refuse new requests and wait for the running ones; return how many are left."""
+        """Refuse new requests and wait for the running ones; end and return how many are left."""
         self.draining = True
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._idle.wait()
         except TimeoutError:
-            return self._running
-        return 0
+            self.ended = True
+            for task in self._running:
+                task.cancel()
+        return len(self._running)
+
+
+def _task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None, "requests run in tasks"
+    return task
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
@@ -156,9 +171,13 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             error = raised
             status = error.reason
         except asyncio.CancelledError:
-            left = context.time_remaining()
-            status = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
-            raise
+            if not (entered and self._drain.ended) or context.done():
+                left = context.time_remaining()
+                status = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
+                raise
+            _task().uncancel()
+            error = Draining()
+            status = error.reason
         except grpc.aio.AbortError:
             status = context.code().name
             raise

@@ -242,14 +242,52 @@ async def test_probes_are_served_while_draining_and_logged_at_debug() -> None:
 
 async def test_drain_waits_for_the_last() -> None:
     drain = Drain()
-    drain.enter()
-    drain.enter()
-    assert await drain.wait_idle(0.01) == 2
+    may_end = [asyncio.Event(), asyncio.Event()]
+
+    async def run(event: asyncio.Event) -> None:
+        drain.enter()
+        try:
+            await event.wait()
+        finally:
+            drain.leave()
+
+    running = [asyncio.create_task(run(event)) for event in may_end]
+    await asyncio.sleep(0)  # until they run
+    waiter = asyncio.create_task(drain.wait_idle(10))
+    await asyncio.sleep(0)  # until it waits
     with pytest.raises(Draining):
         drain.enter()
-    waiter = asyncio.create_task(drain.wait_idle(10))
-    drain.leave()
-    await asyncio.sleep(0)
-    assert not waiter.done()
-    drain.leave()
+    for event, task in zip(may_end, running, strict=True):
+        assert not waiter.done()
+        event.set()
+        await task
     assert await asyncio.wait_for(waiter, 5) == 0
+    assert not drain.ended
+
+
+async def stream_long(_request: bytes, _context: object) -> AsyncIterator[bytes]:
+    yield b"first"
+    await asyncio.Event().wait()
+
+
+async def test_what_outlasts_the_drain_is_told_why_it_ends() -> None:
+    begun = asyncio.Event()
+
+    async def wait_long(_request: bytes, _context: object) -> bytes:
+        begun.set()
+        await asyncio.Event().wait()
+        return b""
+
+    async with Served({"/x/Wait": wait_long, "/x/Stream": stream_long}) as served:
+        stream, waiting = served.call("/x/Stream"), served.call("/x/Wait")
+        assert await stream.read() == b"first"
+        await asyncio.wait_for(begun.wait(), 5)
+        with capture_logs() as logs:
+            assert await served.drain.wait_idle(0.01) == 2
+            for call in (stream.read(), waiting):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call
+                assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+                assert reason_of(caught.value) == ("DRAINING", {})
+            assert await served.drain.wait_idle(5) == 0
+        assert [line["status"] for line in logs] == ["DRAINING"] * 2
