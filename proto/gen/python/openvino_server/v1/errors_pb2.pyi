@@ -40,7 +40,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT. The prompt, with the tokens asked for, is longer than
     the model's context.
     Metadata: `prompt_tokens`, `context_length`, and `max_tokens` if the
-    request set it; all in tokens.
+    request set it; all in tokens. Where a request has several inputs, `field` is
+    the path of the one.
     """
     ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 4
     """NOT_FOUND. No model of that name is known to this server.
@@ -117,7 +118,8 @@ ERROR_REASON_CONTEXT_LENGTH_EXCEEDED: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT. The prompt, with the tokens asked for, is longer than
 the model's context.
 Metadata: `prompt_tokens`, `context_length`, and `max_tokens` if the
-request set it; all in tokens.
+request set it; all in tokens. Where a request has several inputs, `field` is
+the path of the one.
 """
 ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 4
 """NOT_FOUND. No model of that name is known to this server.
