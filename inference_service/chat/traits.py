@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 Entry: TypeAlias = dict[str, Any]
 Rendered: TypeAlias = Callable[[Sequence[Entry], Sequence[Entry] | None], str]
 
-_WORD, _KEY = "quokka", "wombat"
+_WORD, _CALLED, _KEY = "quokka", "bilby", "wombat"
 _TOOL = {
     "type": "function",
     "function": {
@@ -67,13 +67,14 @@ def probe(rendered: Rendered, source: str) -> Traits:
         system = {"role": "system", "content": "Hi", "tools": f'[{{"name": "{_WORD}"}}]'}
         if _WORD in rendered([system, user], None):
             tools = "system"
+    told = [_TOOL] if tools == "variable" else None
     shown: dict[tuple[bool, bool], str] = {
-        (text, null): rendered(_call(user, text=text, null=null), None)
+        (text, null): rendered(_call(user, text=text, null=null), told)
         for null in (False, True)
         for text in (False, True)
     }
     exact = [way for way, prompt in shown.items() if f'"{_KEY}"' in prompt]
-    named = [way for way, prompt in shown.items() if _WORD in prompt]
+    named = [way for way, prompt in shown.items() if _CALLED in prompt]
     way = next(iter(exact + named), (False, False))
     return Traits(
         tools=tools,
@@ -92,7 +93,7 @@ def _say(text: str, role: str = "user", *, parts: bool = False) -> Entry:
 
 def _call(user: Entry, *, text: bool, null: bool) -> list[Entry]:
     arguments = f'{{"{_KEY}": 1}}' if text else {_KEY: 1}
-    function = {"name": _WORD, "arguments": arguments}
+    function = {"name": _CALLED, "arguments": arguments}
     call = {"id": "abcdef123", "type": "function", "function": function}
     return [
         user,
