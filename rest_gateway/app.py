@@ -20,6 +20,7 @@ from rest_gateway.openai.responses.store import ResponseStore, StoreLimits
 from rest_gateway.openai.shown import shorten
 from rest_gateway.routes.background import BackgroundResponses
 from rest_gateway.routes.chat import chat_router
+from rest_gateway.routes.completions import completions_router
 from rest_gateway.routes.embeddings import embeddings_router
 from rest_gateway.routes.generation import GenerationLimits
 from rest_gateway.routes.health import health_router
@@ -28,6 +29,7 @@ from rest_gateway.routes.messages import messages_router
 from rest_gateway.routes.models import models_router
 from rest_gateway.routes.rerank import rerank_router
 from rest_gateway.routes.responses import Responses, responses_router
+from rest_gateway.routes.tokenize import tokenize_router
 from rest_gateway.upstream import Upstream
 
 
@@ -62,6 +64,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     app.state.draining = False
     limits = GenerationLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
     app.include_router(chat_router(upstream, limits))
+    app.include_router(completions_router(upstream, limits))
     app.include_router(messages_router(upstream, limits))
     store = ResponseStore(
         StoreLimits(
@@ -76,6 +79,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     app.include_router(kept_responses_router(store, background))
     app.include_router(embeddings_router(upstream, config.request_timeout_seconds))
     app.include_router(rerank_router(upstream, config.request_timeout_seconds))
+    app.include_router(tokenize_router(upstream, config.request_timeout_seconds))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))
     return app
