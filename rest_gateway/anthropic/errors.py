@@ -9,10 +9,12 @@ Source of the shape: https://docs.anthropic.com/en/api/errors
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.strict import UNSUPPORTED
 
 _PATH = "/v1/messages"
 
@@ -53,10 +55,15 @@ def error_body(error: ApiError, request_id: str) -> bytes:
     message = error.message
     if error.code == "context_length_exceeded" and error.param != "max_tokens":
         message = _TOO_LONG + message
-    return msgspec.json.encode(
-        {
-            "type": "error",
-            "error": {"type": kind, "message": message},
-            "request_id": request_id,
-        }
-    )
+    shown: dict[str, Any] = {"type": kind, "message": message}
+    if error.code:
+        shown["details"] = _details(error)
+    return msgspec.json.encode({"type": "error", "error": shown, "request_id": request_id})
+
+
+def _details(error: ApiError) -> dict[str, Any]:
+    """Name the cause for programs."""
+    if error.code == UNSUPPORTED and error.param == "thread":
+        # At this the SDK's runner of tools sends whole conversations.
+        return {"error_code": "thread_unsupported_request", "unsupported": []}
+    return {"error_code": error.code}

@@ -12,6 +12,7 @@ _MESSAGE = re.compile(r"chat\.messages\[(\d+)\](?:\.(\w+)(?:\[(\d+)\](?:\.(\w+))
 _INDEX = re.compile(r"\[(\d+)\]")
 RENAMED: Mapping[str, str] = {
     "sampling.stop": "stop_sequences",
+    "chat.tool_choice.mode": "tool_choice.type",
     "chat.parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     "constraint.json_schema": "output_config.format.schema",
     "constraint": "output_config.format",

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from rest_gateway.openai.parameters import Parameter, ignored, refused, supported
 
 PARAMETERS: Mapping[str, Parameter] = {
+    "billing_policy": refused("nothing is billed"),
     "cache_control": ignored(
         "the prefix cache finds equal beginnings itself; taken on blocks and tools too"
     ),
+    "compaction": refused("nothing is edited or compacted"),
     "container": refused("there are no containers"),
     "context_management": refused("nothing is edited or compacted"),
     "diagnostics": refused("the prefix cache doesn't tell of its misses"),
+    "fallback_credit_token": refused("no other model takes over"),
+    "fallbacks": refused("no other model takes over"),
     "inference_geo": refused("the model runs where this server does"),
     "max_tokens": supported("at least 1; thinking counts"),
     "mcp_servers": refused("this server connects to no others", []),
@@ -37,6 +41,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "for models that reason: `disabled`, `enabled` and `adaptive`. Of `budget_tokens` nothing "
         "is enforced but `max_tokens`, which must be more; `display` may leave thinking out"
     ),
+    "thread": refused("conversations are not kept from one request to the next"),
     "tool_choice": supported("`any` and `tool` are enforced by a grammar"),
     "tools": supported("the client's own; tools that Anthropic runs are refused by type"),
     "top_k": supported("0 is all tokens"),

@@ -226,8 +226,8 @@ def client(service: Service) -> Client:
 class Api:
     """A whole server in processes of its own, with the fake engine: HTTPS in front, gRPC behind.
 
-    `model` echoes the last message of the user, `slow` does so at 20 tokens a second, and `bare`
-    has no chat template. `base_url` ends in `/v1`; `ca` is the file to trust; `env` is what
+    `model` echoes the last message of the user, `slow` does so at 20 tokens a second, `thinker`
+    reasons between `<think>` and `</think>`, and `bare` has no chat template. `base_url` ends in `/v1`; `ca` is the file to trust; `env` is what
     `client.env` exports.
     """
 
@@ -238,6 +238,7 @@ class Api:
     model: str = "echo"
     slow: str = "slow"
     bare: str = "bare"
+    thinker: str = "thinker"
 
 
 @pytest.fixture(scope="session")
@@ -250,6 +251,7 @@ def api(
         "echo": {},
         "slow": {"fake_step_seconds": 0.05},
         "bare": {"template": None},
+        "thinker": {"reasoning_parser": '"think"'},
     }
     for name, values in models.items():
         write_fake_model(state / "models", name, **values)

@@ -59,6 +59,13 @@ def test_every_failure_has_a_shape_that_the_sdk_knows() -> None:
         assert not again or status_of(error) in {409, 429} or status_of(error) >= 500
 
 
+def test_cause_is_named_for_programs() -> None:
+    body = json.loads(error_body(errors.model_not_found("x"), "r"))
+    assert body["error"]["details"] == {"error_code": "model_not_found"}
+    body = json.loads(error_body(ApiError(404, "x"), "r"))
+    assert "details" not in body["error"]
+
+
 def test_prompt_that_is_too_long_is_told_in_the_words_that_clients_know() -> None:
     code = "context_length_exceeded"
     error = ApiError(400, "9 tokens", code=code, param="messages")

@@ -115,7 +115,11 @@ def test_failure(happened: Any, messages: Callable[..., Any]) -> None:
     assert read(writer.fail(error)) == [
         {
             "type": "error",
-            "error": {"type": "api_error", "message": "gone"},
+            "error": {
+                "type": "api_error",
+                "message": "gone",
+                "details": {"error_code": "worker_lost"},
+            },
             "request_id": "req_1",
         }
     ]

@@ -129,6 +129,7 @@ def test_count_of_tokens_is_of_the_same_conversation() -> None:
         ("chat.tools[1].parameters_json", "tools.1.input_schema"),
         ("chat.tools[1].name", "tools.1.name"),
         ("chat.tool_choice", "tool_choice"),
+        ("chat.tool_choice.mode", "tool_choice.type"),
         ("chat.tool_choice.functions[0]", "tool_choice.name"),
         ("chat.parallel_tool_calls", "tool_choice.disable_parallel_tool_use"),
         ("chat.continue_final_message", "messages"),

@@ -83,6 +83,7 @@ async def test_failure_before_the_stream(
             "error": {
                 "type": "not_found_error",
                 "message": "The model 'smollm' does not exist.",
+                "details": {"error_code": "model_not_found"},
             },
             "request_id": response.headers["request-id"],
         }
@@ -99,7 +100,11 @@ async def test_failure_in_the_stream(
     assert name == "event: error"
     assert json.loads(data.removeprefix("data: ")) == {
         "type": "error",
-        "error": {"type": "api_error", "message": "it died"},
+        "error": {
+            "type": "api_error",
+            "message": "it died",
+            "details": {"error_code": "worker_lost"},
+        },
         "request_id": response.headers["request-id"],
     }
 
@@ -109,7 +114,11 @@ async def test_full_queue(client: httpx.AsyncClient, service: Any, failure: Any,
     response = await client.post(MESSAGES, json=ask)
     assert response.status_code == 529
     assert response.headers["retry-after"] == "1"
-    assert response.json()["error"] == {"type": "overloaded_error", "message": "full"}
+    assert response.json()["error"] == {
+        "type": "overloaded_error",
+        "message": "full",
+        "details": {"error_code": "queue_full"},
+    }
 
 
 async def test_field_at_fault_is_named_as_the_client_sent_it(
@@ -131,6 +140,7 @@ async def test_field_at_fault_is_named_as_the_client_sent_it(
         assert response.json()["error"] == {
             "type": "invalid_request_error",
             "message": "tools.0.input_schema does not compile",
+            "details": {"error_code": "invalid_value"},
         }
 
 
