@@ -227,8 +227,8 @@ class Api:
     """A whole server in processes of its own, with the fake engine: HTTPS in front, gRPC behind.
 
     `model` echoes the last message of the user, `slow` does so at 20 tokens a second, `thinker`
-    reasons between `<think>` and `</think>`, and `bare` has no chat template. `base_url` ends in `/v1`; `ca` is the file to trust; `env` is what
-    `client.env` exports.
+    reasons between `<think>` and `</think>`, and `bare` has no chat template. `base_url` ends in
+    `/v1`; `ca` is the file to trust; `env` is what `client.env` exports.
     """
 
     base_url: str
