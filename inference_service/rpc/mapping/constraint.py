@@ -7,7 +7,7 @@ from openvino_server.v1 import inference_pb2
 from inference_service import domain
 from inference_service.errors import InvalidArgument
 
-MAX_CONSTRAINT_CHARACTERS = 1 << 18
+MAX_CONSTRAINT_CHARACTERS = 1 << 17
 MAX_CHOICES = 1_024
 
 

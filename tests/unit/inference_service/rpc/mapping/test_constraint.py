@@ -10,7 +10,7 @@ from inference_service import domain
 from inference_service.rpc import mapping
 
 AnyCall = Callable[..., Any]
-LONG = "x" * ((1 << 18) + 1)
+LONG = "x" * ((1 << 17) + 1)
 
 
 @pytest.mark.parametrize(
