@@ -102,6 +102,8 @@ class ScriptedService(
             return step
         raise AssertionError
 
+    Detokenize = Tokenize
+
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.metadata.append(dict(context.invocation_metadata()))
         return models_pb2.ListModelsResponse(models=self.models)
