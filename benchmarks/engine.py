@@ -7,7 +7,6 @@ chat template, and no server: it is what the server's speed is a ratio of.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -68,7 +67,6 @@ def main() -> None:
     import openvino_genai as genai
 
     from inference_service.chat.templates import ChatTemplate
-    from inference_service.domain import Message, Role
     from inference_service.models.repository import read_model
     from inference_service.worker.pipeline import plugin_properties
 
@@ -92,7 +90,7 @@ def main() -> None:
         started = time.perf_counter()
         handles = {}
         for text in load["prompts"]:
-            prompt = asyncio.run(template.render([Message(Role.USER, (text,))]))
+            prompt = template.render([{"role": "user", "content": text}])
             config = genai.GenerationConfig()
             config.eos_token_id = defaults.eos_token_id
             config.stop_token_ids = defaults.stop_token_ids

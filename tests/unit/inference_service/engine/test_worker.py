@@ -34,7 +34,7 @@ async def test_requests_run_side_by_side(
     streams = [worker.submit(f"number {i}", sampling, BIG) for i in range(20)]
     answers = await asyncio.gather(*map(read, streams))
     assert [text for text, _ in answers] == [f"number {i}" for i in range(20)]
-    assert answers[3][1] == Finished(0, FinishReason.STOP, 8, 9)
+    assert answers[3][1] == Finished(0, FinishReason.STOP, 8, 9, cached_tokens=0)
     assert worker.outstanding == 0
     assert worker.progress.generated_tokens == sum(len(text) + 1 for text, _ in answers)
     assert worker.last_step is not None
@@ -45,7 +45,7 @@ async def test_first_event_tells_the_prompt_tokens(
 ) -> None:
     worker = await start_worker()
     stream = worker.submit((104, 105), sampling, BIG)
-    assert (await anext(stream))[0] == Started(2)
+    assert (await anext(stream))[0] == Started(2, cached_tokens=0)
     stream.close()
 
 

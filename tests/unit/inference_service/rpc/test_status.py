@@ -22,7 +22,9 @@ EXAMPLES = [
     ServiceError("failed"),
     errors.InvalidArgument("sampling.top_p", "is wrong"),
     errors.Unsupported("chat.tools"),
-    errors.ContextLengthExceeded("long", prompt_tokens=9, context_length=8, max_tokens=1),
+    errors.ContextLengthExceeded(
+        "long", prompt_tokens=9, context_length=8, max_tokens=1, field="texts[0]"
+    ),
     errors.ChatTemplateError("refused", model="m"),
     errors.ModelNotFound("m"),
     errors.ModelNotReady("m", "failed"),
