@@ -78,6 +78,7 @@ class ChatFormat:
     ) -> None:
         self.template = ChatTemplate(template, special_tokens, model)
         self._model = model
+        self._is_probed = False  # the template's traits are found when they are first asked for
         self._takes_tools = tool_parser != "none"
         self._written = _family(tool_parser, template)
         self._harmony: Harmony | None = None
@@ -107,9 +108,11 @@ class ChatFormat:
             Unsupported: The model takes no tools.
 
         """
-        if _size(chat) <= _INLINE_CHARACTERS:
+        if self._is_probed and _size(chat) <= _INLINE_CHARACTERS:
             return self._prepare(chat, grammar)
-        return await asyncio.to_thread(self._prepare, chat, grammar)
+        prepared = await asyncio.to_thread(self._prepare, chat, grammar)
+        self._is_probed = True
+        return prepared
 
     def _prepare(self, chat: ChatInput, grammar: Grammar | None) -> PreparedChat:
         check_tool_messages(chat.messages)

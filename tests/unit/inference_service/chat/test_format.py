@@ -109,12 +109,14 @@ async def test_large_conversation_is_rendered_beside_the_event_loop(
         return original(self, chat, grammar)
 
     monkeypatch.setattr(ChatFormat, "_prepare", note)
+    form = ChatFormat(ROLES, {}, "m")
     half = "x" * 9_900
-    await prepare(ROLES, ask(say(half), say(half)))
-    large = await prepare(ROLES, ask(say(half), say(half), say("x")))
-    tool = Tool("f", "y" * 20_000)
-    await prepare(ROLES, ask(tools=(tool,)))
-    assert [thread is threading.main_thread() for thread in threads] == [True, False, False]
+    await form.prepare(ask(), None)  # finds out what the template takes
+    await form.prepare(ask(say(half), say(half)), None)
+    large = await form.prepare(ask(say(half), say(half), say("x")), None)
+    await form.prepare(ask(tools=(Tool("f", "y" * 20_000),)), None)
+    inline = [thread is threading.main_thread() for thread in threads]
+    assert inline == [False, True, False, False]
     assert large.prompt.count("x") == 19_801
 
 
