@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import NoReturn
 
 from fastapi import FastAPI
@@ -18,9 +19,12 @@ from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.responses.store import ResponseStore, StoreLimits
 from rest_gateway.openai.shown import shorten
+from rest_gateway.openapi.document import openapi_document
+from rest_gateway.openapi.operations import all_operations
 from rest_gateway.routes.background import BackgroundResponses
 from rest_gateway.routes.chat import chat_router
 from rest_gateway.routes.completions import completions_router
+from rest_gateway.routes.docs import docs_router
 from rest_gateway.routes.embeddings import embeddings_router
 from rest_gateway.routes.generation import GenerationLimits
 from rest_gateway.routes.health import health_router
@@ -48,8 +52,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     """
     app = FastAPI(
         title="OpenVINO-Server",
-        # The schema of hand-read bodies would be empty; it comes with its own page later.
-        openapi_url=None,
+        openapi_url=None,  # FastAPI's own document knows nothing of bodies that are read by hand
         redirect_slashes=False,
         # From the outside in: every request has an id and a log line, every failure is an error
         # object, and without a key there is nothing to find out, not even which routes exist.
@@ -82,6 +85,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     app.include_router(tokenize_router(upstream, config.request_timeout_seconds))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))
+    app.include_router(docs_router(openapi_document(all_operations(), version("openvino-server"))))
     return app
 
 

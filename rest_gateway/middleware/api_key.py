@@ -10,8 +10,18 @@ from rest_gateway.auth.keys import KeyRecord
 from rest_gateway.openai import errors
 from rest_gateway.telemetry.logging import record_of
 
-# Orchestrators probe without a key.
-OPEN = frozenset({("GET", "/v1/health"), ("HEAD", "/v1/health")})
+# Orchestrators probe without a key; and the documentation tells what every copy of this program
+# tells.
+OPEN_PATHS = frozenset(
+    {
+        "/docs",
+        "/docs/start.js",
+        "/docs/swagger-ui-bundle.js",
+        "/docs/swagger-ui.css",
+        "/openapi.json",
+        "/v1/health",
+    }
+)
 
 
 class ApiKeyMiddleware:
@@ -37,12 +47,16 @@ class ApiKeyMiddleware:
             ApiError: There is no valid key.
 
         """
-        if scope["type"] == "http" and (scope["method"], scope["path"]) not in OPEN:
+        if scope["type"] == "http" and not _is_open(scope):
             key = self._verify(_key(scope))
             if key is None:
                 raise errors.invalid_api_key("Incorrect API key provided.")
             record_of(scope).key_id = key.id
         await self._app(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    return scope["path"] in OPEN_PATHS and scope["method"] in {"GET", "HEAD"}
 
 
 def _key(scope: Scope) -> str:

@@ -1,0 +1,1 @@
+"""The gateway's own description: an OpenAPI document of every route."""
