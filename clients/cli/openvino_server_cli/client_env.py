@@ -17,7 +17,11 @@ def write(state: State, api_key: str, rest_port: int, grpc_port: int) -> None:
     variables = {
         "OPENAI_BASE_URL": f"https://localhost:{rest_port}/v1",
         _KEY: api_key,
+        # Anthropic's clients add the version to the path themselves.
+        "ANTHROPIC_BASE_URL": f"https://localhost:{rest_port}",
+        "ANTHROPIC_API_KEY": api_key,
         "SSL_CERT_FILE": certs / "ca.pem",
+        "NODE_EXTRA_CA_CERTS": certs / "ca.pem",
         "OVS_GRPC_ADDRESS": f"localhost:{grpc_port}",
         "OVS_GRPC_CA": certs / "ca.pem",
         "OVS_GRPC_CERT": certs / "client.pem",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anthropic
-import grpc.aio
 import pytest
-from openvino_server.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.responsiveness import channel_credentials
+from tests.contract.load import load_of
 
 HI = [{"role": "user", "content": "Hi"}]
 ASK: dict[str, Any] = {"model": "echo", "max_tokens": 100, "messages": HI}
@@ -98,30 +94,14 @@ def test_what_is_not_here(claude: anthropic.Anthropic) -> None:
     assert caught.value.type == "not_found_error"
 
 
-@pytest.fixture
-async def running(api: Any) -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    """Give a function that counts the requests that the slow model works on."""
-    credentials = channel_credentials(api.env)
-    async with grpc.aio.secure_channel(api.env["OVS_GRPC_ADDRESS"], credentials) as channel:
-        health = health_pb2_grpc.HealthServiceStub(channel)
-
-        async def count() -> int:
-            status = await health.GetStatus(health_pb2.GetStatusRequest(), timeout=20)
-            [slow] = [replica for replica in status.replicas if replica.model == api.slow]
-            return int(slow.outstanding_requests)
-
-        yield count
-
-
 async def test_client_that_leaves_ends_the_generation(
-    async_claude: anthropic.AsyncAnthropic, running: Callable[[], Awaitable[int]]
+    async_claude: anthropic.AsyncAnthropic, api: Any
 ) -> None:
     long = [{"role": "user", "content": "abc" * 500}]  # over a minute's
-    ask = ASK | {"model": "slow", "max_tokens": 2000, "messages": long}
-    async with async_claude.messages.stream(**ask) as stream:
-        async for _ in stream.text_stream:
-            break
-        assert await running() == 1
-    async with asyncio.timeout(10):
-        while await running():  # noqa: ASYNC110 - remote
-            await asyncio.sleep(0.05)
+    ask = ASK | {"model": api.slow, "max_tokens": 2000, "messages": long}
+    async with load_of(api.env) as load:
+        async with async_claude.messages.stream(**ask) as stream:
+            async for _ in stream.text_stream:
+                break
+            assert await load.requests(api.slow) == 1
+        await load.none(api.slow)
