@@ -39,7 +39,7 @@ def constrain(
 
     """
     required = chat.tool_choice.mode is ToolMode.REQUIRED
-    several = chat.parallel_tool_calls
+    several = chat.parallel_tool_calls and not _is_named(chat)
     harmony = family if isinstance(family, Harmony) else None
     if grammar and not (tools or harmony or reasoning):
         return grammar
@@ -62,6 +62,12 @@ def constrain(
         elif reasoning:
             whole = reasoning.before(whole, prompt)
     return to_grammar(whole, grammar.field if grammar else _FIELD)
+
+
+def _is_named(chat: ChatInput) -> bool:
+    """Tell whether one function is asked for, and so one call: small models would repeat it."""
+    choice = chat.tool_choice
+    return choice.mode is ToolMode.REQUIRED and len(choice.functions) == 1
 
 
 def _to_format(grammar: Grammar) -> Format:
