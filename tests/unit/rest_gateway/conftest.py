@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class ScriptedService(
 
     def __init__(self) -> None:
         self.script: list[Any] = []
+        # What `Tokenize` answers, where the script is for another call.
+        self.tokens_of: Callable[[Any], Any] | None = None
         self.models: list[models_pb2.Model] = []
         self.requests: list[inference_pb2.GenerateRequest] = []
         self.metadata: list[dict[str, Any]] = []
@@ -96,6 +98,8 @@ class ScriptedService(
     async def Tokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
+        if self.tokens_of:
+            return self.tokens_of(request)
         for step in self.script:
             if isinstance(step, Failure):
                 await step.abort(context)
