@@ -42,17 +42,17 @@ class EmbeddingModel(Protocol):
         """How many token ids there are."""
         ...
 
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Turn a text into token ids, however many.
+    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = True) -> list[list[int]]:
+        """Turn each text into token ids, however many.
 
         Raises:
-            RequestRefused: The tokenizer can't read it.
+            RequestRefused: The tokenizer can't read one of them.
 
         """
         ...
 
-    def encode_pair(self, first: str, second: str) -> Tokens:
-        """Turn two texts into the tokens of a pair; as `encode`."""
+    def encode_pairs(self, first: str, seconds: Sequence[str]) -> list[Tokens]:
+        """Turn a text, with each of others, into the tokens of pairs; otherwise as `encode`."""
         ...
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:

@@ -19,6 +19,14 @@ from inference_service.worker.interface import RequestRefused
 _TEXT_BYTES_A_STEP = 1 << 16
 """Text to tokenize in a step, unless the first is longer: some milliseconds."""
 
+# Texts go to the tokenizer together, as each call costs as much as a long text; but few at a time
+# and long ones alone, as it pads all to the length of the longest.
+_TEXTS_A_CALL = 64
+_LONG_TEXT = 1 << 12
+
+_Entry: TypeAlias = tuple[int, str, str | tuple[int, ...]]
+"""An input's place, its name for errors, and the input."""
+
 _Key: TypeAlias = tuple[int, int]
 """Tokens, and a number of its own: inputs sort by length."""
 
@@ -26,7 +34,7 @@ _Key: TypeAlias = tuple[int, int]
 @dataclass(slots=True)
 class _Request:
     message: frames.Embed | frames.Rerank
-    unread: deque[tuple[int, str, str | tuple[int, ...]]]
+    unread: deque[_Entry]
     rows: list[Vectors | None]
     missing: int
     tokens: int = 0
@@ -129,9 +137,12 @@ class EmbeddingBatch:
         for request_id, request in list(self._requests.items()):
             try:
                 while request.unread and room > 0:
-                    index, name, text = request.unread.popleft()
-                    room -= len(text) if isinstance(text, str) else 0
-                    self._add(request, index, self._tokens(request.message, name, text))
+                    entries = _next_entries(request.unread)
+                    room -= sum(len(text) for _, _, text in entries)
+                    read = self._read(request.message, entries)
+                    for (index, name, _), tokens in zip(entries, read, strict=True):
+                        self._check_length(request.message, name, tokens)
+                        self._add(request, index, tokens)
             except _Rejection as rejection:
                 self.cancel(request_id)
                 answers.append(rejection.answer)
@@ -144,49 +155,68 @@ class EmbeddingBatch:
         self._inputs[key] = _Input(request, index, tokens)
         bisect.insort(self._order, key)
 
-    def _tokens(
-        self, message: frames.Embed | frames.Rerank, name: str, text: str | tuple[int, ...]
-    ) -> Tokens:
-        """Turn an input into tokens that the model takes.
+    def _read(
+        self, message: frames.Embed | frames.Rerank, entries: Sequence[_Entry]
+    ) -> list[Tokens]:
+        """Turn inputs into tokens.
 
         Raises:
-            _Rejection: There are too many, or none, or they are not the model's.
+            _Rejection: One of them can't be read, or has no tokens or not the model's.
 
         """
-        request_id = message.request_id
         try:
-            tokens = self._read(message, text)
+            return self._encode(message, [text for _, _, text in entries])
         except RequestRefused as error:
-            raise _Rejection(
-                frames.Rejected(request_id, "INVALID_ARGUMENT", f"{name}: {error}", {"field": name})
-            ) from error
-        if len(tokens.ids) > self._context_length:
-            what = name if tokens.second is None else f"{name}, with the query,"
+            if len(entries) > 1:  # which one?
+                return [tokens for entry in entries for tokens in self._read(message, [entry])]
+            _, name, _ = entries[0]
             raise _Rejection(
                 frames.Rejected(
-                    request_id,
-                    "CONTEXT_LENGTH_EXCEEDED",
-                    f"{what} has {len(tokens.ids)} tokens; the model takes {self._context_length}",
-                    {
-                        "field": name,
-                        "prompt_tokens": len(tokens.ids),
-                        "context_length": self._context_length,
-                    },
+                    message.request_id, "INVALID_ARGUMENT", f"{name}: {error}", {"field": name}
                 )
-            )
-        return tokens
+            ) from error
 
-    def _read(self, message: frames.Embed | frames.Rerank, text: str | tuple[int, ...]) -> Tokens:
-        if not isinstance(text, str):
-            if problem := foreign_token(text, self._model.vocabulary_size):
+    def _encode(
+        self, message: frames.Embed | frames.Rerank, inputs: Sequence[str | tuple[int, ...]]
+    ) -> list[Tokens]:
+        texts = [text for text in inputs if isinstance(text, str)]
+        if not texts:
+            read = [Tokens(ids) for ids in inputs if not isinstance(ids, str)]
+            foreign = (foreign_token(entry.ids, self._model.vocabulary_size) for entry in read)
+            if problem := next(filter(None, foreign), None):
                 raise RequestRefused(problem)
-            return Tokens(text)
-        if isinstance(message, frames.Rerank) and not self._by_vectors:
-            return self._model.encode_pair(message.query, text)
-        tokens = Tokens(self._model.encode(text))
-        if not tokens.ids:
+        elif isinstance(message, frames.Rerank) and not self._by_vectors:
+            read = self._model.encode_pairs(message.query, texts)
+        else:
+            read = [Tokens(ids) for ids in self._model.encode(texts)]
+        if not all(tokens.ids for tokens in read):
             raise RequestRefused("has no tokens")
-        return tokens
+        return read
+
+    def _check_length(
+        self, message: frames.Embed | frames.Rerank, name: str, tokens: Tokens
+    ) -> None:
+        """Refuse an input that the model can't take whole.
+
+        Raises:
+            _Rejection: It has too many tokens.
+
+        """
+        if len(tokens.ids) <= self._context_length:
+            return
+        what = name if tokens.second is None else f"{name}, with the query,"
+        raise _Rejection(
+            frames.Rejected(
+                message.request_id,
+                "CONTEXT_LENGTH_EXCEEDED",
+                f"{what} has {len(tokens.ids)} tokens; the model takes {self._context_length}",
+                {
+                    "field": name,
+                    "prompt_tokens": len(tokens.ids),
+                    "context_length": self._context_length,
+                },
+            )
+        )
 
     def _choose(self) -> list[_Key]:
         """Take the inputs of the next step out of those that wait."""
@@ -212,6 +242,17 @@ class EmbeddingBatch:
         chosen = order[low:high]
         del order[low:high]
         return chosen
+
+
+def _next_entries(unread: deque[_Entry]) -> list[_Entry]:
+    """Take inputs that may go to the tokenizer together off the beginning, at least one."""
+    entries = [unread.popleft()]
+    while unread and len(entries) < _TEXTS_A_CALL and len(entries[-1][2]) <= _LONG_TEXT:
+        text = unread[0][2]
+        if len(text) > _LONG_TEXT or isinstance(text, str) != isinstance(entries[0][2], str):
+            break
+        entries.append(unread.popleft())
+    return entries
 
 
 def _answer(request: _Request, *, by_vectors: bool) -> frames.Embedded | frames.Reranked:

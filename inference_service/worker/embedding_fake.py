@@ -37,14 +37,15 @@ class FakeEmbeddingModel:
         self._settings = settings
         self.dimensions = DIMENSIONS if kind == "embedding" else None
 
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = True) -> list[list[int]]:
         """See `EmbeddingModel`; the one special token is the separator at the end."""
-        return [*text.encode(), *([_SEPARATOR] if add_special_tokens else [])]
+        end = [_SEPARATOR] if add_special_tokens else []
+        return [[*text.encode(), *end] for text in texts]
 
-    def encode_pair(self, first: str, second: str) -> Tokens:
+    def encode_pairs(self, first: str, seconds: Sequence[str]) -> list[Tokens]:
         """See `EmbeddingModel`."""
-        ids = self.encode(first)
-        return Tokens([*ids, *self.encode(second)], len(ids))
+        query, *documents = self.encode([first, *seconds])
+        return [Tokens([*query, *document], len(query)) for document in documents]
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """See `EmbeddingModel`."""

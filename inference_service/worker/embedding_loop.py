@@ -72,7 +72,7 @@ def _take(
             return []
         case frames.Encode(request_id, text, add_special_tokens):
             try:
-                ids = model.encode(text, add_special_tokens=add_special_tokens)
+                (ids,) = model.encode([text], add_special_tokens=add_special_tokens)
             except RequestRefused as error:
                 return [_invalid(request_id, "text", str(error))]
             return [frames.Encoded(request_id, tuple(ids))]

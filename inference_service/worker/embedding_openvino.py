@@ -66,23 +66,29 @@ class OpenVinoEmbeddingModel:
         """See `EmbeddingModel`."""
         return self._vocabulary_size
 
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = True) -> list[list[int]]:
         """See `EmbeddingModel`."""
-        return self._encode(text, add_special_tokens=add_special_tokens)
+        return self._encode(list(texts), add_special_tokens=add_special_tokens)
 
-    def encode_pair(self, first: str, second: str) -> Tokens:
+    def encode_pairs(self, first: str, seconds: Sequence[str]) -> list[Tokens]:
         """See `EmbeddingModel`."""
-        return Tokens(self._encode([[first, second]]), len(self._encode(first)))
+        (alone,) = self._encode([first])
+        pairs = self._encode([[first, second] for second in seconds])
+        return [Tokens(ids, len(alone)) for ids in pairs]
 
-    def _encode(self, text: str | list[list[str]], *, add_special_tokens: bool = True) -> list[int]:
+    def _encode(
+        self, texts: list[str] | list[list[str]], *, add_special_tokens: bool = True
+    ) -> list[list[int]]:
         try:
             inputs = self._tokenizer.encode(
-                text, add_special_tokens=add_special_tokens, truncation=False
+                texts, add_special_tokens=add_special_tokens, truncation=False
             )
         except RuntimeError as error:
             sys.stderr.write(f"{error}\n")  # its text names files of the engine; not for callers
             raise RequestRefused("the tokenizer can't read it") from error
-        return inputs.input_ids.data.reshape(-1).tolist()  # type: ignore[no-any-return]
+        # The mask leaves out what pads all to one length, at whichever side.
+        rows = zip(inputs.input_ids.data, inputs.attention_mask.data != 0, strict=True)
+        return [ids[own].tolist() for ids, own in rows]
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """See `EmbeddingModel`."""
@@ -124,9 +130,9 @@ class OpenVinoEmbeddingModel:
 
         """
         if self._kind == "embedding":
-            row = self.run([Tokens(self.encode(_PROBE))])
+            row = self.run([Tokens(self.encode([_PROBE])[0])])
         else:
-            pair, first = self.encode_pair(_PROBE, _PROBE), self.encode(_PROBE)
+            (pair,), (first,) = self.encode_pairs(_PROBE, [_PROBE]), self.encode([_PROBE])
             # What the pair's parts are is told by where the first text ends.
             if list(pair.ids[: len(first)]) != first or len(pair.ids) == len(first):
                 raise RuntimeError("its tokenizer makes no pairs of texts")

@@ -21,10 +21,10 @@ class Recorder(FakeEmbeddingModel):
         super().__init__(kind, ModelSettings(engine="fake"))
         self.steps: list[list[int]] = []
 
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        if "?" in text:
+    def encode(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[int]]:
+        if any("?" in text for text in texts):
             raise RequestRefused("the tokenizer can't read it")
-        return super().encode(text, add_special_tokens=False)
+        return super().encode(texts, add_special_tokens=False)
 
     def run(self, batch: Sequence[Tokens]) -> Vectors:
         self.steps.append([len(tokens.ids) for tokens in batch])
@@ -83,7 +83,7 @@ def test_vectors_come_in_the_order_of_the_inputs(make: Any) -> None:
     assert answer.request_id == 7
     plain = Recorder()
     for text, vector in zip(inputs, answer.vectors, strict=True):
-        alone = plain.run([Tokens(plain.encode(text))])[0]
+        alone = plain.run([Tokens(plain.encode([text])[0])])[0]
         assert np.array_equal(np.frombuffer(vector, dtype="<f4"), alone)
         assert len(vector) == 4 * DIMENSIONS
 
@@ -152,8 +152,26 @@ def test_rerank_by_vectors_gives_cosines_from_0(make: Any, model: Recorder) -> N
     documents = tuple(map(str, range(20)))
     batch.submit(frames.Rerank(1, "7", documents))
     (answer,) = run(batch)
-    rows = model.run([Tokens(model.encode(text)) for text in documents])
+    rows = model.run([Tokens(ids) for ids in model.encode(documents)])
     assert answer.scores == pytest.approx(np.clip(rows @ rows[7], 0, 1).tolist(), abs=1e-6)
     assert answer.scores[7] == pytest.approx(1)
     assert 0 in answer.scores
     assert answer.prompt_tokens == 10 + 20 + 1
+
+
+def test_the_tokenizer_gets_texts_together_but_long_ones_alone(
+    make: Any, model: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    encode = model.encode
+
+    def note(texts: Sequence[str], **options: Any) -> list[list[int]]:
+        calls.append(len(texts))
+        return encode(texts, **options)
+
+    monkeypatch.setattr(model, "encode", note)
+    batch = make(context_length=1 << 20)
+    batch.submit(frames.Embed(1, (*texts(*[1] * 100), "x" * 5000, (1, 2), "y")))
+    (answer,) = run(batch)
+    assert answer.prompt_tokens == 100 + 5000 + 2 + 1
+    assert calls == [64, 36, 1, 1]
