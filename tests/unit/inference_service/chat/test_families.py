@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from inference_service.chat.families import FAMILIES
 from inference_service.chat.parser import CompletionParser
+from inference_service.chat.reasoning import REASONING
 from inference_service.domain import (
     Event,
     Finished,
@@ -20,6 +23,7 @@ from inference_service.domain import (
     TextDelta,
     ToolCallDelta,
 )
+from inference_service.engine.settings import ReasoningParser, ToolParser
 
 RECORDED = {
     family: json.loads((Path(__file__).parent / "recorded" / f"{family}.json").read_text())
@@ -236,8 +240,6 @@ def test_call_without_arguments_has_none() -> None:
 
 @pytest.fixture
 def seconds() -> Callable[[int], float]:
-    import time
-
     def measure(length: int) -> float:
         text = '<tool_call>{"name": "f", "arguments": {"a": "' + "x" * length
         start = time.perf_counter()
@@ -250,3 +252,17 @@ def seconds() -> Callable[[int], float]:
 def test_long_arguments_cost_in_proportion(seconds: Callable[[int], float]) -> None:
     seconds(1000)
     assert seconds(80_000) < 30 * seconds(10_000)
+
+
+def test_settings_and_docs_name_each_family() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "tools.md").read_text(encoding="utf-8")
+    shown = {
+        header: set(re.findall(r'^\| `"(\w+)"` \|', table, re.MULTILINE))
+        for header, table in re.findall(r"^\| `(\w+_parser)` \|(.*?)\n\n", page, re.M | re.S)
+    }
+    assert shown == {
+        "tool_parser": set(get_args(ToolParser)) - {"auto"},
+        "reasoning_parser": set(get_args(ReasoningParser)) - {"auto"},
+    }
+    assert shown["tool_parser"] == FAMILIES.keys() | {"none"}
+    assert shown["reasoning_parser"] == REASONING.keys() | {"none", "harmony"}
