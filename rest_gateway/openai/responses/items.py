@@ -41,6 +41,8 @@ class Part(StrictModel):
     refusal: str | None = None
     annotations: _Neglected | None = None
     logprobs: _Neglected | None = None
+    # What OpenAI's client made of the text, and leaves in it.
+    parsed: Any = None
     # The prefix cache finds equal beginnings itself.
     prompt_cache_breakpoint: dict[str, Any] | None = None
 
@@ -123,6 +125,9 @@ class FunctionCallItem(StrictModel):
     status: Status | None = None
     namespace: None = None
     caller: None = None
+    # What OpenAI's client made of the arguments, and leaves in them; and a name of its own.
+    parsed_arguments: Any = None
+    async_: Literal[False] | None = None
 
     @model_validator(mode="after")
     def _arguments_are_json(self) -> Self:
