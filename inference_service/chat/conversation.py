@@ -66,6 +66,30 @@ def entries(messages: Sequence[Message], traits: Traits, family: Family) -> list
     return turned
 
 
+def one_call_each(messages: Sequence[Message]) -> list[Message]:
+    """Part messages of several calls into messages of one, each before its result."""
+    parted: list[Message] = []
+    place = 0
+    while place < len(messages):
+        message = messages[place]
+        place += 1
+        if len(message.tool_calls) < 2:
+            parted.append(message)
+            continue
+        end = place
+        while end < len(messages) and messages[end].role is Role.TOOL:
+            end += 1
+        results = list(messages[place:end])
+        place = end
+        for number, call in enumerate(message.tool_calls):
+            alone = replace(message, tool_calls=(call,))
+            parted.append(replace(alone, parts=(), reasoning=None) if number else alone)
+            parted += [result for result in results if result.tool_call_id == call.id]
+        called = {call.id for call in message.tool_calls}
+        parted += [result for result in results if result.tool_call_id not in called]
+    return parted
+
+
 def as_text(messages: Sequence[Message], family: Family) -> list[Message]:
     """Write calls and their results as text, for a template that doesn't know of them."""
     written: list[Message] = []

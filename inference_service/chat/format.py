@@ -14,6 +14,7 @@ from inference_service.chat.conversation import (
     as_text,
     check_tool_messages,
     entries,
+    one_call_each,
     tool_entry,
     with_instructions,
 )
@@ -178,6 +179,8 @@ class ChatFormat:
         told = [tool_entry(tool) for tool in tools]
         messages = list(chat.messages)
         native = self._is_native
+        if self._family.one_call:
+            messages = one_call_each(messages)
         if not traits.calls or not native:
             messages = as_text(messages, self._family)
         if told and not native:

@@ -30,10 +30,12 @@ class Family(ABC):
 
     Attributes:
         markers: Special tokens whose text the parser needs.
+        one_call: Whether the chat templates show but one call of a past message, or refuse more.
 
     """
 
     markers: ClassVar[tuple[str, ...]] = ()
+    one_call: ClassVar[bool] = False
 
     def __init__(self, template: str) -> None:
         self.template = template

@@ -44,6 +44,7 @@ class Harmony(Family):
     """
 
     markers = (_START, _CHANNEL, _CONSTRAIN, _MESSAGE, _END, _CALL, _RETURN)
+    one_call = True
 
     def __init__(self, template: str, *, reasoning: bool = True, tools: bool = True) -> None:
         super().__init__(template)

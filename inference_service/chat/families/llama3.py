@@ -29,6 +29,7 @@ class Llama3(Family):
     """JSON objects at the beginning of the answer, or after `<|python_tag|>`."""
 
     markers = (_TAG,)
+    one_call = True
 
     @staticmethod
     def writes(template: str) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference_service.chat.conversation import entries
+from inference_service.chat.conversation import entries, one_call_each
 from inference_service.chat.families import Hermes
 from inference_service.chat.format import ChatFormat
 from inference_service.chat.templates import ChatTemplate
@@ -114,3 +114,38 @@ async def test_calls_are_text_where_the_template_shows_none() -> None:
         'user:Hi;assistant:<|tool_call|>[{"name": "f", "arguments": {"x": 1}}]<|/tool_call|>;'
         "user:<tool_response>\n1\n</tool_response>;"
     )
+
+
+def test_calls_are_parted_where_templates_show_one() -> None:
+    one, two = ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")
+    first = Message(Role.TOOL, ("a",), tool_call_id="1")
+    second = Message(Role.TOOL, ("b",), tool_call_id="2")
+    user = Message(Role.USER, ("Hi",))
+    calling = Message(Role.ASSISTANT, ("I look.",), tool_calls=(one, two), reasoning="Hm.")
+    assert one_call_each([user, calling, second, first, user]) == [
+        user,
+        Message(Role.ASSISTANT, ("I look.",), tool_calls=(one,), reasoning="Hm."),
+        first,
+        Message(Role.ASSISTANT, (), tool_calls=(two,)),
+        second,
+        user,
+    ]
+    assert one_call_each([calling])[1:] == [Message(Role.ASSISTANT, (), tool_calls=(two,))]
+
+
+async def test_template_that_refuses_several_calls_is_given_them_one_by_one() -> None:
+    source = (
+        "{# <|start_header_id|> #}{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
+        "{% for m in messages %}{% if m.tool_calls and m.tool_calls | length > 1 %}"
+        "{{ raise_exception('only one call') }}{% endif %}{{ m.content }}"
+        '{% for c in m.tool_calls or [] %}{"name": "{{ c.function.name }}", "parameters": '
+        "{{ c.function.arguments | tojson }}}{% endfor %}{% endfor %}"
+    )
+    talk = (
+        Message(Role.USER, ("Hi",)),
+        Message(Role.ASSISTANT, (), tool_calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", ""))),
+        Message(Role.TOOL, ("a",), tool_call_id="1"),
+        Message(Role.TOOL, ("b",), tool_call_id="2"),
+    )
+    prompt = (await ChatFormat(source, {}, "m").prepare(ChatInput(talk), None)).prompt
+    assert prompt == 'Hi{"name": "f", "parameters": {}}a{"name": "g", "parameters": {}}b'
