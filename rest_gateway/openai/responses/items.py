@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from rest_gateway.openai.shown import quoted
 from rest_gateway.openai.strict import UNSUPPORTED, StrictModel, on
 
-MAX_ITEMS = 65_536
+MAX_ITEMS = 16_384
 MAX_PARTS = 1_024
 
 Status = Literal["in_progress", "completed", "incomplete"]
