@@ -31,11 +31,19 @@ class ToolUseBlock(Answer):
     input: dict[str, Any]
 
 
+class AnthropicErrorDetails(Answer):
+    """The cause, for programs; `unsupported` comes with `thread_unsupported_request` alone."""
+
+    error_code: str
+    unsupported: list[str] | None = None
+
+
 class AnthropicError(Answer):
     """What went wrong."""
 
     type: str
     message: str
+    details: AnthropicErrorDetails | None = None
 
 
 class AnthropicErrorAnswer(Answer):

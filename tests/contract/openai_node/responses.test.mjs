@@ -51,3 +51,22 @@ test("models", async () => {
   assert.ok(names.includes("echo") && names.includes("slow"));
   assert.equal((await client.models.retrieve("echo")).id, "echo");
 });
+
+test("embeddings, which come as base64 unless asked for as numbers", async () => {
+  const ask = { model: "embedder", input: ["one", "two"], dimensions: 4 };
+  const { data, usage } = await client.embeddings.create(ask);
+  assert.deepEqual(
+    data.map(({ index, embedding }) => [index, embedding.length]),
+    [
+      [0, 4],
+      [1, 4],
+    ],
+  );
+  for (const { embedding } of data) assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-5);
+  assert.ok(usage.total_tokens > 0);
+  const numbers = await client.embeddings.create({ ...ask, encoding_format: "float" });
+  for (const place of [0, 1]) {
+    const pairs = numbers.data[place].embedding.map((value, i) => [value, data[place].embedding[i]]);
+    assert.ok(pairs.every(([a, b]) => Math.abs(a - b) < 1e-6));
+  }
+});
