@@ -50,9 +50,7 @@ SHARED: Mapping[str, Parameter] = {
 
 PARAMETERS: Mapping[str, Parameter] = {
     **SHARED,
-    "add_generation_prompt": supported(
-        "vLLM's: false only with `continue_final_message`, which it then goes without saying"
-    ),
+    "add_generation_prompt": supported("vLLM's: may be false with `continue_final_message` only"),
     "audio": refused("the models here write text only"),
     "chat_template_kwargs": supported("vLLM's: variables for the model's chat template"),
     "continue_final_message": supported(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rest_gateway.app import create_app
 from rest_gateway.openai.chat.messages import MAX_MESSAGES, MAX_PARTS
 from rest_gateway.openai.chat.schema import ChatCompletionRequest
+from rest_gateway.openai.completions.schema import CompletionRequest
 
 SIZE = 8_000_000
 USER = b'{"role":"user","content":"x"}'
@@ -33,6 +34,14 @@ BODIES = {
     "stop": filled(b'{"model":"m","stop":[', b"1", b"]}"),
     "keys": b'{"model":"m","prompt":"x",' + keys() + b"}",
     "keys in a message": b'{"model":"m","messages":[{' + keys() + b"}]}",
+    "tools": filled(b'{"model":"m","prompt":"x","tools":[', b"1", b"]}"),
+    "calls": filled(b'{"model":"m","messages":[{"role":"assistant","tool_calls":[', b"1", b"]}]}"),
+    "choices": filled(b'{"model":"m","prompt":"x","guided_choice":[', b'""', b"]}"),
+    "allowed": filled(
+        b'{"model":"m","tool_choice":{"type":"allowed_tools","allowed_tools":{"tools":[',
+        b"1",
+        b"]}}}",
+    ),
     "metadata": b'{"model":"m","prompt":"x","metadata":{' + keys() + b"}}",
 }
 
@@ -41,6 +50,13 @@ BODIES = {
 def test_errors_are_few(name: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ChatCompletionRequest.model_validate_json(BODIES[name])
+    assert caught.value.error_count() <= 5
+
+
+@pytest.mark.parametrize("item", [b'"x"', b"1", b"-1", b"[1]", b"[]", b"[-1]", b"{}"])
+def test_errors_of_prompts_are_few(item: bytes) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CompletionRequest.model_validate_json(filled(b'{"model":"m","prompt":[', item, b"]}"))
     assert caught.value.error_count() <= 5
 
 

@@ -128,6 +128,21 @@ async def test_openai_client_reads_both(
         assert caught.value.status_code == 502
 
 
+async def test_openai_client_raises_what_fails_a_stream(
+    server: Any, key: str, service: Any, events: Any, failure: Any, ask: Any
+) -> None:
+    lost = failure(grpc.StatusCode.UNAVAILABLE, "send again", "WORKER_LOST")
+    service.script = [events.started(), events.text("a"), lost]
+    async with openai.AsyncOpenAI(
+        base_url=f"{server.url}/v1", api_key=key, max_retries=0
+    ) as oracle:
+        stream = await oracle.chat.completions.create(**ask, stream=True)
+        with pytest.raises(openai.APIError) as caught:
+            async for _ in stream:
+                pass
+    assert (caught.value.code, caught.value.type) == ("worker_lost", "server_error")
+
+
 async def test_stream_gives_each_message_at_once(
     live_client: httpx.AsyncClient, service: Any, events: Any, ask: Any, read_until: Any
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rest_gateway.openai.chat.parameters import PARAMETERS
 from rest_gateway.openai.chat.schema import ChatCompletionRequest, parse_chat_completion
+from rest_gateway.openai.chat.translate import request_to_proto
 from rest_gateway.openai.errors import ApiError
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -178,4 +179,4 @@ NAMES = st.sampled_from([*PARAMETERS, "other"])
 def test_any_json_is_parsed_or_refused(changes: dict[str, object]) -> None:
     # Any other exception would be a 500.
     with contextlib.suppress(ApiError):
-        parse_chat_completion(json.dumps(ASK | changes).encode())
+        request_to_proto(parse_chat_completion(json.dumps(ASK | changes).encode()))

@@ -1,6 +1,5 @@
 from typing import Any
 
-import pytest
 from openvino_server.v1 import chat_pb2, inference_pb2
 
 from rest_gateway.openai.chat.schema import ChatCompletionRequest
@@ -12,45 +11,10 @@ def translated(**fields: Any) -> inference_pb2.GenerateRequest:
     return request_to_proto(ChatCompletionRequest.model_validate(fields))
 
 
-def test_what_is_not_given_stays_unset() -> None:
-    assert translated().sampling == inference_pb2.SamplingParams()
-
-
-def test_zero_is_a_value() -> None:
-    sampling = translated(temperature=0, seed=0, presence_penalty=0, frequency_penalty=0).sampling
-    names = {"temperature", "seed", "presence_penalty", "frequency_penalty"}
-    assert {field.name for field, _ in sampling.ListFields()} == names
-
-
-def test_sampling() -> None:
-    given: dict[str, Any] = {
-        "temperature": 0.5,
-        "top_p": 0.25,
-        "presence_penalty": 1,
-        "frequency_penalty": -1,
-        "max_tokens": 9,
-        "stop": ["a", "b"],
-        "seed": 7,
-        "top_k": 40,
-        "min_p": 0.125,
-        "repetition_penalty": 1.5,
-        "min_tokens": 2,
-        "ignore_eos": True,
-    }
-    assert translated(**given).sampling == inference_pb2.SamplingParams(**given)
+def test_length_has_two_names() -> None:
+    assert translated(max_tokens=9).sampling.max_tokens == 9
     assert translated(max_completion_tokens=3).sampling.max_tokens == 3
-
-
-@pytest.mark.parametrize("every", [0, -1, None])
-def test_all_tokens_is_the_default(every: int | None) -> None:
-    assert not translated(top_k=every).sampling.HasField("top_k")
-
-
-@pytest.mark.parametrize(
-    ("seed", "kept"), [(-1, 2**32 - 1), (2**32, 0), (-(2**63), 0), (2**63 - 1, 2**32 - 1)]
-)
-def test_seed_keeps_its_low_bits(seed: int, kept: int) -> None:
-    assert translated(seed=seed).sampling.seed == kept
+    assert not translated().sampling.HasField("max_tokens")
 
 
 def test_prompt_is_one_message_of_the_user() -> None:

@@ -1,11 +1,15 @@
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types import completion_create_params
 
 from rest_gateway.openai.completions.parameters import PARAMETERS
 from rest_gateway.openai.completions.schema import CompletionRequest, parse_completion
+from rest_gateway.openai.completions.translate import request_to_protos
 from rest_gateway.openai.errors import ApiError
 
 REFUSED = {name: row for name, row in PARAMETERS.items() if row.support == "refused"}
@@ -124,3 +128,18 @@ def test_names_that_no_model_has() -> None:
     with pytest.raises(ApiError) as caught:
         parse(model="x" * 257)
     assert caught.value.status == 404
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)  # the time a machine under load takes says nothing
+@given(st.dictionaries(st.sampled_from([*PARAMETERS, "other"]), JSON, max_size=6))
+def test_any_json_is_translated_or_refused(changes: dict[str, object]) -> None:
+    # Any other exception would be a 500.
+    with contextlib.suppress(ApiError):
+        request_to_protos(parse(**changes))
