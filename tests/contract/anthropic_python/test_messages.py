@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -132,6 +137,18 @@ def test_count_tokens(claude: anthropic.Anthropic) -> None:
 async def test_count_tokens_async(async_claude: anthropic.AsyncAnthropic) -> None:
     counted = await async_claude.messages.count_tokens(model="echo", messages=HI)
     assert counted.input_tokens > len("Grüße!")
+
+
+def test_client_env_is_all_that_it_needs(api: Any) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api" / "messages.md").read_text("utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    program = example.replace("smollm2-135m-instruct", api.model)
+    assert program != example
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env | api.env, capture_output=True, text=True
+    )
+    assert (done.stdout, done.returncode) == ("What is the capital of France?", 0), done.stderr
 
 
 @pytest.mark.parametrize("name", ["api_key", "auth_token"])
