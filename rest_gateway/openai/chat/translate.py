@@ -73,7 +73,10 @@ def message_to_proto(message: Message) -> chat_pb2.ChatMessage:
         name=message.name,
         tool_calls=[
             chat_pb2.ToolCall(
-                id=call.id, name=call.function.name, arguments_json=call.function.arguments
+                id=call.id,
+                name=call.function.name,
+                # Some servers write a call without arguments so, and their clients send it on.
+                arguments_json=call.function.arguments or "{}",
             )
             for call in message.tool_calls or ()
         ],

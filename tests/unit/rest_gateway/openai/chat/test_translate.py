@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from openvino_server.v1 import chat_pb2, inference_pb2
 
 from rest_gateway.openai.chat.schema import ChatCompletionRequest
@@ -79,3 +80,10 @@ def test_form_of_the_answer() -> None:
     request = translated(response_format={"type": "json_object"})
     assert request.constraint.WhichOneof("constraint") == "json_object"
     assert not translated().HasField("constraint")
+
+
+@pytest.mark.parametrize(("sent", "written"), [("", "{}"), (" ", " "), ("{", "{")])
+def test_no_arguments_are_an_empty_object(sent: str, written: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": sent}}
+    request = translated(messages=[{"role": "assistant", "tool_calls": [call]}])
+    assert request.chat.messages[0].tool_calls[0].arguments_json == written
