@@ -22,6 +22,12 @@ _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _EVERYWHERE = (401, 500, 502, 503, 504)
 # What an operation with a body may end with besides.
 _WITH_BODY = (400, 404, 413, 415, 429)
+# One server-sent event; the document has no way to say that there are several.
+_EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _KEYS: Mapping[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -93,7 +99,7 @@ def _written(operation: Operation) -> Iterator[type[BaseModel]]:
 def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": references[operation.answer, "serialization"]}}
     if operation.streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": _EVENT}
     error = operation.error or ErrorAnswer
     error_content = {"application/json": {"schema": references[error, "serialization"]}}
     described: dict[str, Any] = {

@@ -251,6 +251,7 @@ def api(
         "echo": {},
         "slow": {"fake_step_seconds": 0.05},
         "bare": {"template": None},
+        "embedder": {"kind": '"embedding"'},
         "thinker": {"reasoning_parser": '"think"'},
     }
     for name, values in models.items():
