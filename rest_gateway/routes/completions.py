@@ -14,10 +14,11 @@ from rest_gateway.openai.answer import BodyWriter, StreamWriter
 from rest_gateway.openai.completions.schema import parse_completion
 from rest_gateway.openai.completions.translate import names_of, request_to_protos
 from rest_gateway.openai.completions.writers import TextChunkWriter, TextWriter
+from rest_gateway.openai.failures import to_api_error
 from rest_gateway.routes.client import read_json
 from rest_gateway.routes.generation import GenerationLimits, GenerationResponse
 from rest_gateway.telemetry.logging import record_of
-from rest_gateway.upstream import Generation, MergedGeneration, Upstream
+from rest_gateway.upstream import Generation, MergedGeneration, Upstream, UpstreamError
 
 _MAX_RUNNING = 32  # of one request's prompts: many prompts leave room in the queue for others
 
@@ -54,14 +55,20 @@ def completions_router(upstream: Upstream, limits: GenerationLimits) -> APIRoute
             left = max(0.0, deadline - time.monotonic())
             return upstream.generate(wanted[prompt], record.request_id, left)
 
-        starts = [partial(start, prompt) for prompt in range(len(wanted))]
+        def explain(prompt: int, error: UpstreamError) -> Exception:
+            return to_api_error(error, names_of(body, prompt))
+
+        def start_all() -> Generation:
+            starts = [partial(start, prompt) for prompt in range(len(wanted))]
+            if len(starts) == 1:
+                return starts[0]()
+            return MergedGeneration(starts, body.choices, _MAX_RUNNING, explain)
+
         return GenerationResponse(
-            starts[0]
-            if len(starts) == 1
-            else lambda: MergedGeneration(starts, body.choices, _MAX_RUNNING),
+            start_all,
             writer,
             record,
-            names_of(body),
+            names_of(body, 0),
             limits.sse_keepalive_seconds,
         )
 

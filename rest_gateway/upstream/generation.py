@@ -77,12 +77,18 @@ class MergedGeneration:
         starts: Start the generations.
         completions: How many completions each makes.
         max_running: How many run at a time; the others wait for their turn.
+        explain: Makes what is raised of a failure, and of the place of the generation that failed.
 
     """
 
     def __init__(
-        self, starts: Sequence[Callable[[], Generation]], completions: int, max_running: int
+        self,
+        starts: Sequence[Callable[[], Generation]],
+        completions: int,
+        max_running: int,
+        explain: Callable[[int, UpstreamError], Exception],
     ) -> None:
+        self._explain = explain
         self._waiting = deque(enumerate(starts))
         self._completions = completions
         self._max_running = max_running
@@ -131,9 +137,9 @@ class MergedGeneration:
             except StopAsyncIteration:
                 del self._reads[task]
                 continue
-            except UpstreamError:
+            except UpstreamError as error:
                 self.cancel()
-                raise
+                raise self._explain(place, error) from None
             del self._reads[task]
             for event in message.events:
                 event.index += place * self._completions

@@ -9,15 +9,6 @@ from rest_gateway.openai.constraint import constraint_names, constraint_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.sampling import sampling_to_proto
 
-_NAMES = Names(
-    merged={
-        # The reasons that are about the prompt as a whole name a conversation's.
-        "chat.messages": "prompt",
-        "prompt": "prompt",
-        "token_ids": "prompt",
-    }
-)
-
 
 def request_to_protos(request: CompletionRequest) -> list[inference_pb2.GenerateRequest]:
     """Say a request in the service's terms: a message for each prompt, in order."""
@@ -40,6 +31,16 @@ def request_to_protos(request: CompletionRequest) -> list[inference_pb2.Generate
     return wanted
 
 
-def names_of(request: CompletionRequest) -> Names:
-    """Tell under which names the client sent what the service knows by others."""
-    return _NAMES.with_others(constraint_names(request))
+def names_of(request: CompletionRequest, place: int) -> Names:
+    """Tell under which names the client sent what the service knows by others.
+
+    Args:
+        request: The request.
+        place: Which of its prompts the service was sent.
+
+    """
+    several = isinstance(request.prompt, list) and not isinstance(request.prompt[0], int)
+    prompt = f"prompt[{place}]" if several else "prompt"
+    # The reasons that are about the prompt as a whole name a conversation's.
+    names = Names(merged=dict.fromkeys(("chat.messages", "prompt", "token_ids"), prompt))
+    return names.with_others(constraint_names(request))

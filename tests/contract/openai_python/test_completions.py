@@ -67,7 +67,7 @@ async def test_model_without_a_template_completes(gpt: openai.AsyncOpenAI, api: 
 async def test_one_bad_prompt_fails_all(gpt: openai.AsyncOpenAI, api: Any) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         await gpt.completions.create(model=api.model, prompt=["a", "", "b"])
-    assert caught.value.param == "prompt"
+    assert caught.value.param == "prompt[1]"
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,15 @@ class Scripted:
         self.cancelled.set()
 
 
+def explain(place: int, error: UpstreamError) -> Exception:
+    return ValueError(place, error)
+
+
 def merged(*scripted: Scripted, completions: int = 1, max_running: int = 8) -> MergedGeneration:
     def start(generation: Scripted) -> Callable[[], Generation]:
         return lambda: generation
 
-    return MergedGeneration([start(one) for one in scripted], completions, max_running)
+    return MergedGeneration([start(one) for one in scripted], completions, max_running, explain)
 
 
 async def test_indexes_follow_each_other() -> None:
@@ -84,7 +88,7 @@ async def test_only_so_many_run() -> None:
 
         return begin
 
-    whole = MergedGeneration([start(place) for place in range(3)], 1, 1)
+    whole = MergedGeneration([start(place) for place in range(3)], 1, 1, explain)
     await anext(whole)
     assert started == [0]
     go_on.set()
@@ -97,9 +101,9 @@ async def test_first_failure_ends_all() -> None:
     also_failing = Scripted(LOST)
     never = Scripted(message(0))
     whole = merged(waiting, Scripted(LOST), also_failing, never, max_running=3)
-    with pytest.raises(UpstreamError) as caught:
+    with pytest.raises(ValueError) as caught:
         await anext(whole)
-    assert caught.value is LOST
+    assert caught.value.args in [(1, LOST), (2, LOST)]
     assert waiting.cancelled.is_set()
     assert len(never.script) == 1
 

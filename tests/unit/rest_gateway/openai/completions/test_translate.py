@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import pytest
 from openvino_server.v1 import inference_pb2
 
 from rest_gateway.openai.completions.schema import CompletionRequest, parse_completion
@@ -34,9 +35,13 @@ def test_each_prompt_has_its_request() -> None:
     assert [one.prompt for one in request_to_protos(parse(prompt=["a", ""]))] == ["a", ""]
 
 
-def test_names_are_the_clients() -> None:
-    names = names_of(parse(guided_regex="a"))
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [("a", "prompt"), ([1, 2], "prompt"), (["a", "b"], "prompt[1]"), ([[1], [2]], "prompt[1]")],
+)
+def test_names_are_the_clients(prompt: Any, name: str) -> None:
+    names = names_of(parse(prompt=prompt, guided_regex="a"), 1)
     for field in ("prompt", "token_ids.ids", "token_ids.ids[3]", "chat.messages"):
-        assert names.sent_as(field) == "prompt"
+        assert names.sent_as(field) == name
     assert names.sent_as("constraint.regex") == "guided_regex"
     assert names.sent_as("sampling.max_tokens") == "max_tokens"
