@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.invalid import first_problem, location_of, message_of
 from rest_gateway.openai.responses.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -67,7 +68,7 @@ def read_conversation(
     )
     own = [_resolved(item, index, store, owner) for index, item in enumerate(sent)]
     before = parent.history() if parent else []
-    items = tuple(said for said in map(_item.validate_json, _whole(before)))
+    items = tuple(_read(item, "previous_response_id") for item in _whole(before))
     turn = Turn(owner, parent, tuple(_json(item_to_openai(item)) for item in own))
     _check_calls([*items, *own])
     return Conversation((*items, *own), turn)
@@ -110,10 +111,25 @@ def _resolved(item: Any, index: int, store: ResponseStore, owner: str) -> Said:
         raise _refused(
             f"input[{index}].id", f"The call {quoted(item.id)} was cut off, and can't be answered."
         )
-    return _item.validate_json(found)  # type: ignore[no-any-return]
+    return _read(found, f"input[{index}].id")
+
+
+def _read(kept: bytes, param: str) -> Said:
+    """Read a kept item as one that a client sent: a model may write what none may send."""
+    try:
+        return _item.validate_json(kept)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        problem = first_problem(error)
+        where = ".".join(map(str, location_of(problem)))
+        raise _refused(
+            param,
+            f"The item {quoted(_kind_of(kept).id)} can't be sent to the model again: {where} "
+            f"{message_of(problem)}.",
+        ) from None
 
 
 class _Kind(msgspec.Struct):
+    id: str
     type: str
     status: str | None = None
 

@@ -122,6 +122,15 @@ def test_call_that_was_cut_off_is_left_out(store: ResponseStore) -> None:
     assert "cut off" in error.message
 
 
+def test_call_that_no_client_may_send_is_not_gone_on_from(store: ResponseStore) -> None:
+    odd = CALL | {"id": "fc_1", "arguments": "[]", "status": "completed"}
+    last = keep(store, "Hi", [odd])
+    error = refusal(store, [RESULT], previous_response_id=last)
+    assert (error.status, error.param) == (400, "previous_response_id")
+    assert "'fc_1' can't be sent to the model again: arguments must be" in error.message
+    assert refusal(store, [{"id": "fc_1"}, RESULT]).param == "input[0].id"
+
+
 def test_calls_and_outputs_match_across_responses(store: ResponseStore) -> None:
     last = keep(store, "Hi", [CALL | {"id": "fc_1", "status": "completed"}])
     assert len(read(store, [RESULT], previous_response_id=last).items) == 3
