@@ -99,6 +99,7 @@ class CalledFunction(StrictModel):
 
     name: str
     arguments: str
+    parsed_arguments: Any = None  # as `parsed` of a message
 
 
 class ToolCall(StrictModel):
@@ -133,6 +134,8 @@ class Message(StrictModel):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
+    # What OpenAI's clients add to an answer that they have parsed, and send with the next turn.
+    parsed: Any = None
     # What the answers of OpenAI's API hold, and so comes back with the next turn.
     audio: None = None
     function_call: None = None

@@ -89,6 +89,27 @@ async def test_parse_gives_content_its_type(gpt: openai.AsyncOpenAI, api: Any) -
     assert answer.choices[0].message.parsed == Weather(city="Basel", days=1)
 
 
+# The client warns of its own object's type when it writes it.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+async def test_what_was_parsed_can_be_sent_again(gpt: openai.AsyncOpenAI, api: Any) -> None:
+    called = await gpt.chat.completions.parse(
+        model=api.model, messages=user(CALL), tools=[TOOL], response_format=Weather
+    )
+    typed = await gpt.chat.completions.parse(
+        model=api.model, messages=user('{"city": "Basel", "days": 1}'), response_format=Weather
+    )
+    call = called.choices[0].message
+    assert call.tool_calls
+    history: Any = [
+        call,
+        {"role": "tool", "tool_call_id": call.tool_calls[0].id, "content": "snow"},
+        typed.choices[0].message,
+        *user("thanks"),
+    ]
+    answer = await gpt.chat.completions.create(model=api.model, messages=history)
+    assert answer.choices[0].message.content == "thanks"
+
+
 async def test_stream_helper_tells_each_step(gpt: openai.AsyncOpenAI, api: Any) -> None:
     async with gpt.chat.completions.stream(
         model=api.model,

@@ -53,6 +53,7 @@ def test_roles_and_what_answers_hold() -> None:
         ({"content": "", "tool_calls": [CALL]}, []),
         ({"content": "so", "tool_calls": [CALL | {"index": 0}]}, ["so"]),
         ({"tool_calls": [CALL]}, []),
+        ({"content": "{}", "parsed": {"a": 1}, "annotations": []}, ["{}"]),
     ],
 )
 def test_what_the_assistant_said(fields: dict[str, Any], texts: list[str]) -> None:
