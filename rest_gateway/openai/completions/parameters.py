@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rest_gateway.openai.chat.parameters import SHARED
-from rest_gateway.openai.parameters import Parameter, refused, supported
+from rest_gateway.openai.parameters import Parameter, ignored, refused, supported
 
 PARAMETERS: Mapping[str, Parameter] = {
     **SHARED,
-    "best_of": supported("as `n`, or 1; more would be thrown away, and is refused"),
+    "best_of": ignored("it may only be `n`, or 1: all completions are given, none thrown away"),
     "echo": refused("the prompt is not repeated; you have it", False),
     "logprobs": supported(
         "0 gives the chosen tokens'; more is refused, as the engine gives no others"
