@@ -50,7 +50,9 @@ SHARED: Mapping[str, Parameter] = {
 
 PARAMETERS: Mapping[str, Parameter] = {
     **SHARED,
-    "add_generation_prompt": supported("vLLM's: may be false with `continue_final_message` only"),
+    "add_generation_prompt": ignored(
+        "vLLM's: true, or false with `continue_final_message`, which says it already"
+    ),
     "audio": refused("the models here write text only"),
     "chat_template_kwargs": supported("vLLM's: variables for the model's chat template"),
     "continue_final_message": supported(
