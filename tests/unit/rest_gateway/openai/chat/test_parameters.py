@@ -67,6 +67,7 @@ def test_what_can_not_be_done_is_refused(name: str, value: object) -> None:
 )
 def test_what_is_ignored_changes_nothing(name: str) -> None:
     value: Any = {
+        "add_generation_prompt": True,
         "metadata": {"a": "b"},
         "prompt_cache_options": {"mode": "implicit"},
         "prompt_cache_retention": "24h",
