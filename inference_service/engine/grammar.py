@@ -23,11 +23,22 @@ _WAITING_CHECKS = 64
 _VERDICTS = 4096
 _VERDICT_BYTES = 8 << 20
 # A check is bounded by its processor time. One that hangs without taking any, or on a machine that
-# gives it hardly any, is bounded by this many times as long.
-_WALL_FACTOR = 10
+# gives it hardly any, holds up those behind it no longer than `wall_seconds`.
+_WALL_FACTOR = 3
+_SHORT_WALL_SECONDS = 10.0
+_SHORT_WALL_FACTOR = 10
 
 _log = structlog.get_logger(__name__)
 _Key: TypeAlias = tuple[str, str]
+
+
+def wall_seconds(limit_seconds: float) -> float:
+    """Return how long a check may last that may take so much processor time.
+
+    The less it may take, the more times as long: a busy machine pauses short checks for as long.
+    """
+    short = min(_SHORT_WALL_FACTOR * limit_seconds, _SHORT_WALL_SECONDS)
+    return max(short, _WALL_FACTOR * limit_seconds)
 
 
 class GrammarProcess(EngineProcess):
@@ -106,6 +117,7 @@ class GrammarChecker:
         self._load = load
         self._command = command
         self._limit_seconds = load.settings.grammar_compile_seconds
+        self._wall_seconds = wall_seconds(self._limit_seconds)
         self._process: GrammarProcess | None = None
         self._one_at_a_time = asyncio.Lock()
         self._checks: dict[_Key, _Check] = {}
@@ -176,13 +188,13 @@ class GrammarChecker:
                 return None  # all of them have gone
             process = await self._started()
             try:
-                async with asyncio.timeout(_WALL_FACTOR * self._limit_seconds):
+                async with asyncio.timeout(self._wall_seconds):
                     problem = await process.problem(grammar)
             except TimeoutError:  # perhaps the machine's fault: not remembered
                 process.kill()
                 await process.stop()
                 self._log.warning("grammar.killed", pid=process.pid, kind=grammar.kind)
-                return self._too_long()
+                return _too_long(self._wall_seconds)
             except WorkerLost:
                 problem = await self._reason(process, grammar)
             except asyncio.CancelledError:
@@ -220,10 +232,11 @@ class GrammarChecker:
         died_of = await process.died_of()
         self._log.warning("grammar.lost", pid=process.pid, kind=grammar.kind, signal=died_of)
         if died_of == signal.SIGPROF:
-            return self._too_long()
+            return _too_long(self._limit_seconds)
         if died_of in (signal.SIGKILL, signal.SIGTERM):  # somebody's doing, or the system's
             raise WorkerLost(self._model)
         return "the grammar compiler could not take it"
 
-    def _too_long(self) -> str:
-        return f"takes longer than {self._limit_seconds:g} s to compile"
+
+def _too_long(seconds: float) -> str:
+    return f"takes longer than {seconds:g} s to compile"

@@ -42,7 +42,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How the model writes calls of tools; `auto` tells it from the chat template."""
     reasoning_parser: ReasoningParser = "auto"
     """How the model marks its reasoning; `auto` tells it from the chat template."""
-    grammar_compile_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    """A grammar that takes longer to compile is refused."""
+    grammar_compile_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    """A grammar that takes more processor time to compile is refused."""
     fake_step_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of the fake engine: how long a step takes."""

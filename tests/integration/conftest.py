@@ -50,6 +50,8 @@ def server(
     state = tmp_path_factory.mktemp("state")
     for name in (MODEL, REPRODUCIBLE):
         shutil.copytree(model_dir, state / "models" / name, copy_function=_link)
+    # What compiles too long is to be refused soon.
+    (state / "models" / MODEL / "model.toml").write_text("grammar_compile_seconds = 1.0\n")
     (state / "models" / REPRODUCIBLE / "model.toml").write_text("reproducible = true\n")
     shutil.copytree(embedding_dir, state / "models" / EMBEDDING, copy_function=_link)
     with local_server(state, MODEL, [MODEL, REPRODUCIBLE, EMBEDDING]) as running:

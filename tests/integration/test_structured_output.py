@@ -12,7 +12,7 @@ import pytest
 from openvino_server.v1 import inference_pb2, inference_pb2_grpc
 
 from benchmarks.load import prompts
-from tests.integration.conftest import MODEL, Replicas
+from tests.integration.conftest import MODEL, REPRODUCIBLE, Replicas
 
 STREAMS = 16
 TOKENS = 60
@@ -31,10 +31,14 @@ SLOW = 'root ::= (("a" | "b"){1,300} | [a-z]{1,3000}){1,300}'
 
 
 async def generate(
-    stub: inference_pb2_grpc.InferenceServiceStub, text: str, tokens: int = TOKENS, **constraint
+    stub: inference_pb2_grpc.InferenceServiceStub,
+    text: str,
+    tokens: int = TOKENS,
+    model: str = MODEL,
+    **constraint,
 ) -> tuple[str, inference_pb2.Finished]:
     request = inference_pb2.GenerateRequest(
-        model=MODEL,
+        model=model,
         prompt=text,
         sampling=inference_pb2.SamplingParams(max_tokens=tokens, seed=1),
         constraint=inference_pb2.OutputConstraint(**constraint) if constraint else None,
@@ -91,6 +95,14 @@ async def test_a_bad_form_in_the_midst_of_good_streams_fails_alone(
 async def test_too_slow_a_form_says_so(stub: inference_pb2_grpc.InferenceServiceStub) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="takes longer than 1 s to compile"):
         await generate(stub, "A", grammar=SLOW + "\n")
+
+
+async def test_a_long_bounded_string_is_taken_by_default(
+    stub: inference_pb2_grpc.InferenceServiceStub,
+) -> None:
+    schema = {"type": "string", "minLength": 1, "maxLength": 100}
+    text, _ = await generate(stub, "Hi", 100, REPRODUCIBLE, json_schema=json.dumps(schema))
+    assert text.startswith('"')
 
 
 async def test_the_compilers_message_is_told(

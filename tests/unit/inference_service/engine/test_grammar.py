@@ -14,7 +14,12 @@ import pytest
 
 from inference_service.domain import Grammar
 from inference_service.engine import frames
-from inference_service.engine.grammar import _WAITING_CHECKS, GrammarChecker, Verdicts
+from inference_service.engine.grammar import (
+    _WAITING_CHECKS,
+    GrammarChecker,
+    Verdicts,
+    wall_seconds,
+)
 from inference_service.errors import InvalidArgument, QueueFull, Unsupported, WorkerLost
 
 GOOD = Grammar("json_schema", "{}")
@@ -68,12 +73,19 @@ async def test_verdicts_good_and_bad_are_remembered(make) -> None:
             await checker.check(BAD)
 
 
-@pytest.mark.parametrize("slow", [SPIN, HANG])
-async def test_one_that_takes_too_long_is_refused_and_the_next_checked(make, slow) -> None:
+@pytest.mark.parametrize(("limit", "wall"), [(0.1, 1), (1, 10), (2, 10), (5, 15), (20, 60)])
+def test_time_that_passes_is_bounded_too(limit: float, wall: float) -> None:
+    assert wall_seconds(limit) == wall
+
+
+@pytest.mark.parametrize(("slow", "limit"), [(SPIN, r"0\.1"), (HANG, "1")])
+async def test_one_that_takes_too_long_is_refused_and_the_next_checked(
+    make, slow: Grammar, limit: str
+) -> None:
     checker = make(QUICK)
     await checker.check(GOOD)
     before = checker.pid
-    with pytest.raises(InvalidArgument, match=r"takes longer than 0\.1 s to compile") as refused:
+    with pytest.raises(InvalidArgument, match=f"takes longer than {limit} s to compile") as refused:
         await checker.check(slow)
     assert refused.value.metadata["field"] == "constraint.grammar"
     await checker.check(Grammar("regex", "a"))
