@@ -18,8 +18,9 @@ _WEATHER: dict[str, Any] = {
     "additionalProperties": False,
 }
 _QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+_ASKED = {"model": "MODEL", "input": "What is the capital of France?"}
 _RESPONSE_EXAMPLES: dict[str, Any] = {
-    "A question": {"model": "MODEL", "input": "What is the capital of France?"},
+    "A question": _ASKED | {"max_output_tokens": 32},
     "Going on from an earlier response": {
         "model": "MODEL",
         "previous_response_id": "resp_…",
@@ -45,7 +46,7 @@ def _chat() -> Operation:
         "the answer is server-sent events, each a `chat.completion.chunk`, and a last `[DONE]`.",
         {
             "A question": {"model": "MODEL", "messages": _QUESTION, "max_tokens": 32},
-            "A stream": {"model": "MODEL", "messages": _QUESTION, "stream": True},
+            "A stream": {"model": "MODEL", "messages": _QUESTION, "max_tokens": 32, "stream": True},
             "A function": {
                 "model": "MODEL",
                 "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
@@ -116,7 +117,7 @@ def _responses() -> list[Operation]:
             "Count the tokens of a response's input",
             responses.InputTokens,
             ConversationRequest,
-            examples=_RESPONSE_EXAMPLES,
+            examples={"A question": _ASKED},
         ),
         Operation(
             "get",
