@@ -59,6 +59,7 @@ class Generator:
                 grammar=prepared.grammar,
                 markers=prepared.markers,
                 parser=prepared.parser,
+                add_special_tokens=prepared.add_special_tokens,
             )
         try:
             async for events in stream:

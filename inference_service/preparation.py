@@ -33,10 +33,11 @@ class Prepared:
     """What the engine is given for a request.
 
     Attributes:
-        prompt: Text with its special tokens, or token ids.
+        prompt: Text, or token ids.
         grammar: The form of the completion; not yet known to compile.
         markers: Special tokens whose text the parser needs.
         parser: Makes the parser of one completion; `None` leaves its text as it is.
+        add_special_tokens: Whether the tokenizer is to add its special tokens to the text.
 
     """
 
@@ -44,6 +45,7 @@ class Prepared:
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
     parser: Callable[[], Parser] | None = None
+    add_special_tokens: bool = False
 
 
 async def prepare(model: LoadedModel, request: GenerateRequest) -> Prepared:
@@ -66,7 +68,8 @@ async def prepare(model: LoadedModel, request: GenerateRequest) -> Prepared:
         grammar = await _run(size, enforceable, chat.grammar) if chat.grammar else None
         prepared = Prepared(chat.prompt, grammar, chat.markers, chat.parser)
     elif isinstance(request.input, PromptInput):
-        prepared = Prepared(request.input.text, grammar)
+        add = request.input.add_special_tokens
+        prepared = Prepared(request.input.text, grammar, add_special_tokens=add)
     else:
         prepared = Prepared(request.input.ids, grammar)
     if prepared.grammar:

@@ -10,9 +10,16 @@ from inference_service.domain.chat import ChatInput
 
 @dataclass(frozen=True, slots=True)
 class PromptInput:
-    """Text given to the model as it is."""
+    """Text given to the model as it is.
+
+    Attributes:
+        text: The text; special tokens in it are recognized.
+        add_special_tokens: Whether the tokenizer adds its own, as a chat template would have.
+
+    """
 
     text: str
+    add_special_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

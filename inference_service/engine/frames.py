@@ -58,7 +58,8 @@ class Grammar(msgspec.Struct, frozen=True, array_like=True):
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Generate completions of a prompt, or of token ids.
 
-    The text of special tokens is left out, but for those named in `markers`.
+    The text of special tokens is left out, but for those named in `markers`. None are added to
+    token ids.
     """
 
     request_id: int
@@ -66,6 +67,7 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     sampling: Sampling
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
+    add_special_tokens: bool = False
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -69,6 +69,7 @@ class Worker(EngineProcess):
         grammar: domain.Grammar | None = None,
         markers: tuple[str, ...] = (),
         parser: Callable[[], Parser] | None = None,
+        add_special_tokens: bool = False,
     ) -> EventStream:
         """Start a request and return its events.
 
@@ -79,6 +80,7 @@ class Worker(EngineProcess):
             grammar: A form that each completion must have. It has been found to compile.
             markers: Special tokens whose text is part of the completion, for the parser.
             parser: See `EventStream`.
+            add_special_tokens: Whether the tokenizer adds its special tokens to a text.
 
         Raises:
             WorkerLost: The process is gone.
@@ -94,7 +96,7 @@ class Worker(EngineProcess):
         stream = EventStream(max_unread_bytes, closed, parser=parser, n=sampling.n)
         self._streams[request_id] = stream
         form = frames.Grammar(grammar.kind, grammar.source) if grammar else None
-        self._send(frames.Submit(request_id, prompt, sampling, form, markers))
+        self._send(frames.Submit(request_id, prompt, sampling, form, markers, add_special_tokens))
         return stream
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> tuple[int, ...]:

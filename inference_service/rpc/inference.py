@@ -39,6 +39,8 @@ class InferenceServicer(EmbeddingServicer):
         model = mapping.model_name_from_proto(request.model)
         match request.WhichOneof("input"):
             case "chat":
+                if request.add_special_tokens:
+                    raise InvalidArgument("add_special_tokens", "is allowed only with text")
                 chat = mapping.chat_from_proto(request.chat)
                 ids, context_length = await self._generator.tokenize(
                     model, chat, add_special_tokens=False

@@ -31,7 +31,9 @@ def admit(
     token_ids: Sequence[int]
     if isinstance(request.prompt, str):
         try:
-            token_ids = pipeline.encode(request.prompt, add_special_tokens=False)
+            token_ids = pipeline.encode(
+                request.prompt, add_special_tokens=request.add_special_tokens
+            )
         except TextTooLong as error:
             return _too_long(request, error.limit, context_length)
         except RequestRefused as error:

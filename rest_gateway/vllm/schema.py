@@ -23,7 +23,7 @@ UINT32_MAX = 2**32 - 1
 class TokenizeRequest(ConversationFields):
     """The body of `POST /v1/tokenize`: one of `prompt`, `content` and `messages`.
 
-    `add_special_tokens` is false if left out, as it is for completions; of `messages` the template
+    `add_special_tokens` is true if left out, as it is for completions; of `messages` the template
     writes the special tokens.
     """
 

@@ -15,12 +15,12 @@ from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest
 
 
 def tokenize_to_proto(request: TokenizeRequest) -> inference_pb2.TokenizeRequest:
-    """Say a request in the service's terms. What the client left out stays unset."""
+    """Say a request in the service's terms."""
     if request.messages is None:
         return inference_pb2.TokenizeRequest(
             model=request.model,
             text=request.text,
-            add_special_tokens=request.add_special_tokens,
+            add_special_tokens=request.add_special_tokens is not False,
         )
     return inference_pb2.TokenizeRequest(
         model=request.model,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 import pytest
 from openvino_server.v1 import chat_pb2, inference_pb2, models_pb2
 
@@ -45,6 +46,20 @@ async def test_conversation_is_rendered_by_the_template(client: Any) -> None:
         inference_pb2.TokenizeRequest(model="echo", chat=chat_pb2.ChatInput(messages=conversation))
     )
     assert bytes(tokens.token_ids).decode() == rendered
+
+
+async def test_template_writes_the_special_tokens(client: Any, refusal: Any) -> None:
+    chat = chat_pb2.ChatInput(messages=[{"role": chat_pb2.ROLE_USER, "content": [{"text": "Hi"}]}])
+    special: dict[str, Any] = {"model": "echo", "chat": chat, "add_special_tokens": True}
+    expected = (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_ARGUMENT",
+        {"field": "add_special_tokens"},
+    )
+    tokenize = client.inference.Tokenize(inference_pb2.TokenizeRequest(**special))
+    assert await refusal(tokenize) == expected
+    generate = client.inference.Generate(inference_pb2.GenerateRequest(**special))
+    assert await refusal(generate) == expected
 
 
 @pytest.mark.parametrize("model", ["echo", "bare"])

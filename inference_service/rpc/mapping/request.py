@@ -28,11 +28,13 @@ def generate_request_from_proto(request: inference_pb2.GenerateRequest) -> domai
         case "prompt":
             if not request.prompt:
                 raise InvalidArgument("prompt", "is empty")
-            prompt = domain.PromptInput(request.prompt)
+            prompt = domain.PromptInput(request.prompt, request.add_special_tokens)
         case "token_ids":
             prompt = domain.TokenIdsInput(token_ids_from_proto(request.token_ids, "token_ids"))
         case _:
             raise InvalidArgument("input", "one of chat, prompt and token_ids is required")
+    if request.add_special_tokens and not isinstance(prompt, domain.PromptInput):
+        raise InvalidArgument("add_special_tokens", "is allowed only with prompt")
     wanted = domain.GenerateRequest(
         model=model_name_from_proto(request.model),
         input=prompt,

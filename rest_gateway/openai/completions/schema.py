@@ -72,6 +72,7 @@ class CompletionRequest(SamplingFields, ConstraintFields, StreamFields, CallerFi
     max_tokens: int | None = Field(None, ge=1, le=UINT32_MAX)
     logprobs: int | None = Field(None, ge=0)
     best_of: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    add_special_tokens: bool | None = None
 
     @property
     def prompts(self) -> list[str | list[int]]:

@@ -25,6 +25,7 @@ def request_to_protos(request: CompletionRequest) -> list[inference_pb2.Generate
         )
         if isinstance(prompt, str):
             message.prompt = prompt
+            message.add_special_tokens = request.add_special_tokens is not False  # as vLLM has it
         else:
             message.token_ids.ids.extend(prompt)
         wanted.append(message)

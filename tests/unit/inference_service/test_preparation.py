@@ -63,6 +63,11 @@ async def test_prompts_are_taken_as_they_are(given: Any, prompt: Any) -> None:
     assert constrained.parser is None
 
 
+async def test_prompt_says_whether_special_tokens_are_added() -> None:
+    asked = await run(PromptInput("x", add_special_tokens=True), Mute())
+    assert asked == Prepared("x", add_special_tokens=True)
+
+
 async def test_conversations_are_rendered() -> None:
     assert await run(CHAT) == Prepared("user: hello\nassistant:")
     with pytest.raises(ChatTemplateError):

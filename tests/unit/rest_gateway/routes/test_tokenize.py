@@ -17,7 +17,9 @@ async def test_tokenize(client: httpx.AsyncClient, service: Any, path: str) -> N
         "tokens": [5, 6],
         "token_strs": None,
     }
-    assert service.requests == [inference_pb2.TokenizeRequest(model="smollm", text="Hi")]
+    assert service.requests == [
+        inference_pb2.TokenizeRequest(model="smollm", text="Hi", add_special_tokens=True)
+    ]
 
 
 @pytest.mark.parametrize("path", ["/v1/detokenize", "/detokenize"])

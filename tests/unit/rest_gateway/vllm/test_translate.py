@@ -19,10 +19,11 @@ def parsed(**fields: Any) -> TokenizeRequest:
 
 def test_text() -> None:
     request = inference_pb2.TokenizeRequest
-    assert tokenize_to_proto(parsed(content="Hi")) == request(model="m", text="Hi")
-    assert tokenize_to_proto(parsed(prompt="")) == request(model="m", text="")
-    special = tokenize_to_proto(parsed(prompt="Hi", add_special_tokens=True))
-    assert special == request(model="m", text="Hi", add_special_tokens=True)
+    special = request(model="m", text="Hi", add_special_tokens=True)
+    assert tokenize_to_proto(parsed(content="Hi")) == special
+    assert tokenize_to_proto(parsed(prompt="Hi", add_special_tokens=True)) == special
+    bare = tokenize_to_proto(parsed(prompt="", add_special_tokens=False))
+    assert bare == request(model="m", text="", add_special_tokens=False)
 
 
 def test_conversation() -> None:

@@ -26,6 +26,8 @@ def test_prompt_and_token_ids(request_of: AnyCall) -> None:
     assert mapping.generate_request_from_proto(request_of(prompt=" ")).input == (
         domain.PromptInput(" ")
     )
+    special = request_of(prompt=" ", add_special_tokens=True)
+    assert mapping.generate_request_from_proto(special).input == domain.PromptInput(" ", True)
     ids = inference_pb2.TokenIds(ids=[0, 2**32 - 1])
     assert mapping.generate_request_from_proto(request_of(token_ids=ids)).input == (
         domain.TokenIdsInput((0, 2**32 - 1))
@@ -41,6 +43,14 @@ def test_prompt_and_token_ids(request_of: AnyCall) -> None:
         ({"token_ids": inference_pb2.TokenIds()}, "token_ids.ids"),
         ({"token_ids": inference_pb2.TokenIds(ids=[1] * ((1 << 20) + 1))}, "token_ids.ids"),
         ({"chat": {}}, "chat.messages"),
+        ({"token_ids": {"ids": [1]}, "add_special_tokens": True}, "add_special_tokens"),
+        (
+            {
+                "chat": {"messages": [{"role": 2, "content": [{"text": "a"}]}]},
+                "add_special_tokens": True,
+            },
+            "add_special_tokens",
+        ),
     ],
 )
 def test_invalid_field_is_named(
@@ -110,7 +120,12 @@ SAMPLING = optional(
 )
 
 
-@given(optional(model=TEXT, sampling=SAMPLING, constraint=CONSTRAINT), INPUTS)
+@given(
+    optional(
+        model=TEXT, sampling=SAMPLING, constraint=CONSTRAINT, add_special_tokens=st.booleans()
+    ),
+    INPUTS,
+)
 def test_any_request_is_taken_or_refused_with_a_meaning(
     fields: dict[str, Any], prompt: dict[str, Any]
 ) -> None:

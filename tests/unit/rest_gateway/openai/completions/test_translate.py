@@ -16,7 +16,11 @@ def parse(**fields: Any) -> CompletionRequest:
 
 def test_one_prompt() -> None:
     sampling = inference_pb2.SamplingParams(max_tokens=16)
-    assert request_to_protos(parse()) == [Request(model="m", prompt="Hi", sampling=sampling)]
+    wanted = Request(model="m", prompt="Hi", sampling=sampling, add_special_tokens=True)
+    assert request_to_protos(parse()) == [wanted]
+    assert request_to_protos(parse(add_special_tokens=None)) == [wanted]
+    wanted.add_special_tokens = False
+    assert request_to_protos(parse(add_special_tokens=False)) == [wanted]
 
 
 def test_each_prompt_has_its_request() -> None:
