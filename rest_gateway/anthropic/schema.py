@@ -6,17 +6,18 @@ refused by name, as in OpenAI's API.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator as By
-from pydantic import Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from rest_gateway.anthropic.content import AssistantContent, CacheControl, Texts, UserContent
 from rest_gateway.anthropic.invalid import invalid_request
 from rest_gateway.anthropic.parameters import PARAMETERS
 from rest_gateway.anthropic.tools import ToolChoice, Tools
-from rest_gateway.openai.models import check_model_name
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.strict import UNSUPPORTED, StrictModel, on
 
@@ -24,8 +25,6 @@ UINT32_MAX = 2**32 - 1
 MAX_MESSAGES = 16_384
 MAX_STOP_SEQUENCES = 16
 MIN_BUDGET_TOKENS = 1_024  # Anthropic's
-
-_Request = TypeVar("_Request", bound="CountTokensRequest")
 
 
 class UserMessage(StrictModel):
@@ -188,31 +187,7 @@ class MessagesRequest(CountTokensRequest):
         return self
 
 
-def parse_messages(body: bytes) -> MessagesRequest:
-    """Read the body of a request for a message.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    return _parse(MessagesRequest, body)
+parse_messages = partial(parse, MessagesRequest, problem=invalid_request)
 
 
-def parse_count_tokens(body: bytes) -> CountTokensRequest:
-    """Read the body of a request for a count of tokens.
-
-    Raises:
-        ApiError: As `parse_messages`.
-
-    """
-    return _parse(CountTokensRequest, body)
-
-
-def _parse(kind: type[_Request], body: bytes) -> _Request:
-    try:
-        request = kind.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_count_tokens = partial(parse, CountTokensRequest, problem=invalid_request)

@@ -8,14 +8,14 @@ vLLM's are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from openvino_server.v1 import inference_pb2
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.models import check_model_name
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.parameters import (
     Parameter,
@@ -95,20 +95,7 @@ class RerankRequest(StrictModel):
         return [entry if isinstance(entry, str) else entry.text for entry in self.documents]
 
 
-def parse_rerank(body: bytes) -> RerankRequest:
-    """Read a request's body.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    try:
-        request = RerankRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_rerank = partial(parse, RerankRequest)
 
 
 def request_to_proto(request: RerankRequest) -> inference_pb2.RerankRequest:

@@ -10,14 +10,14 @@ import base64
 import sys
 from array import array
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from openvino_server.v1 import inference_pb2
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag
 
-from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.models import check_model_name
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.parameters import Parameter, ignored, supported
 from rest_gateway.openai.strict import StrictModel
@@ -87,20 +87,7 @@ class EmbeddingsRequest(StrictModel):
         return isinstance(self.input, str) or isinstance(self.input[0], int)
 
 
-def parse_embeddings(body: bytes) -> EmbeddingsRequest:
-    """Read a request's body.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    try:
-        request = EmbeddingsRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_embeddings = partial(parse, EmbeddingsRequest)
 
 
 def names_of(request: EmbeddingsRequest) -> Names:

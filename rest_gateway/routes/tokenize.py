@@ -6,11 +6,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rest_gateway.openai.body import parse
 from rest_gateway.routes.client import read_json
 from rest_gateway.routes.unary import UnaryResponse
 from rest_gateway.telemetry.logging import record_of
 from rest_gateway.upstream import Upstream
-from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest, parse
+from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest
 from rest_gateway.vllm.translate import (
     DETOKENIZE_NAMES,
     detokenize_to_proto,

@@ -6,14 +6,12 @@ is `prompt` there is `content` in llama.cpp; clients may use either.
 
 from __future__ import annotations
 
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rest_gateway.openai.chat.schema import ConversationFields
-from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.models import check_model_name
 from rest_gateway.openai.strict import UNSUPPORTED, StrictModel, on
 
 MAX_TOKEN_IDS = 1 << 20
@@ -73,22 +71,3 @@ class DetokenizeRequest(StrictModel):
         list[Annotated[int, Field(ge=0, le=UINT32_MAX)]],
         Field(max_length=MAX_TOKEN_IDS, fail_fast=True),
     ]
-
-
-_Request = TypeVar("_Request", TokenizeRequest, DetokenizeRequest)
-
-
-def parse(kind: type[_Request], body: bytes) -> _Request:
-    """Read a request's body.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    try:
-        request = kind.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request

@@ -7,18 +7,18 @@ number, and neither is a boolean. What a model here can't do is refused by name,
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.chat.messages import MAX_MESSAGES, Message
 from rest_gateway.openai.chat.parameters import PARAMETERS
 from rest_gateway.openai.chat.tools import ToolChoice, Tools
 from rest_gateway.openai.constraint import ConstraintFields
-from rest_gateway.openai.invalid import invalid_request
 from rest_gateway.openai.json_text import JsonObject
-from rest_gateway.openai.models import check_model_name
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.sampling import UINT32_MAX, SamplingFields
 from rest_gateway.openai.streaming import StreamFields
@@ -117,17 +117,4 @@ class ChatCompletionRequest(
         return self
 
 
-def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
-    """Read a request's body.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    try:
-        request = ChatCompletionRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_chat_completion = partial(parse, ChatCompletionRequest)

@@ -6,16 +6,16 @@ what can't be done is refused by name: `parameters` has the table.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.chat.schema import CallerFields
 from rest_gateway.openai.completions.parameters import PARAMETERS
 from rest_gateway.openai.constraint import ConstraintFields
-from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.models import check_model_name
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.sampling import MAX_CHOICES, UINT32_MAX, SamplingFields
 from rest_gateway.openai.streaming import StreamFields
@@ -111,17 +111,4 @@ class CompletionRequest(SamplingFields, ConstraintFields, StreamFields, CallerFi
         return self
 
 
-def parse_completion(body: bytes) -> CompletionRequest:
-    """Read a request's body.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    try:
-        request = CompletionRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_completion = partial(parse, CompletionRequest)

@@ -6,13 +6,13 @@ a model here can't do is refused by name; `parameters` has the list.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from rest_gateway.openai.invalid import invalid_request
-from rest_gateway.openai.models import check_model_name
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.responses.items import MAX_ITEMS, Item, Name
 from rest_gateway.openai.responses.parameters import PARAMETERS
@@ -211,34 +211,7 @@ class ResponseRequest(ConversationRequest):
         return LOGPROBS in (self.include or ())
 
 
-_Request = TypeVar("_Request", bound=ConversationRequest)
+parse_response_request = partial(parse, ResponseRequest)
 
 
-def parse_response_request(body: bytes) -> ResponseRequest:
-    """Read the body of `POST /v1/responses`.
-
-    Raises:
-        ApiError: It is not JSON, or not such a request; says what is wrong first. Or its model's
-            name is one that no model has.
-
-    """
-    return _parse(ResponseRequest, body)
-
-
-def parse_input_tokens_request(body: bytes) -> ConversationRequest:
-    """Read the body of `POST /v1/responses/input_tokens`.
-
-    Raises:
-        ApiError: As of `parse_response_request`.
-
-    """
-    return _parse(ConversationRequest, body)
-
-
-def _parse(kind: type[_Request], body: bytes) -> _Request:
-    try:
-        request = kind.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    check_model_name(request.model)
-    return request
+parse_input_tokens_request = partial(parse, ConversationRequest)

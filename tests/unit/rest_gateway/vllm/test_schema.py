@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from openvino_server.v1 import inference_pb2
 
+from rest_gateway.openai.body import parse
 from rest_gateway.openai.errors import ApiError
-from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest, parse
+from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest
 
 USER = [{"role": "user", "content": "Hi"}]
 

@@ -3,7 +3,8 @@ from typing import Any
 
 from openvino_server.v1 import chat_pb2, inference_pb2
 
-from rest_gateway.vllm.schema import TokenizeRequest, parse
+from rest_gateway.openai.body import parse
+from rest_gateway.vllm.schema import TokenizeRequest
 from rest_gateway.vllm.translate import (
     DETOKENIZE_NAMES,
     names_of,

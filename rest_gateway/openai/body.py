@@ -1,0 +1,47 @@
+"""The bodies of requests, which all name a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, Self, TypeVar
+
+from pydantic import ValidationError
+
+from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai.invalid import invalid_request
+from rest_gateway.openai.models import check_model_name
+
+
+class _Request(Protocol):
+    model: str
+
+    @classmethod
+    def model_validate_json(cls, body: bytes, /) -> Self: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Request)
+
+
+def parse(
+    kind: type[_Kind],
+    body: bytes,
+    problem: Callable[[ValidationError], ApiError] = invalid_request,
+) -> _Kind:
+    """Read a request's body.
+
+    Args:
+        kind: What it is to be.
+        body: JSON.
+        problem: Says what is wrong with it first, in an API's words.
+
+    Raises:
+        ApiError: It is not JSON, or not such a request. Or its model's name is one that no model
+            has.
+
+    """
+    try:
+        request = kind.model_validate_json(body)
+    except ValidationError as error:
+        raise problem(error) from None
+    check_model_name(request.model)
+    return request
