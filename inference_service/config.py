@@ -62,8 +62,8 @@ class ServiceConfig(BaseSettings):
     max_waiting_requests: int = Field(
         256,
         ge=0,
-        description="Requests a model lets wait beyond those that its batch holds; more are "
-        "refused.",
+        description="Requests a model lets wait beyond those that its batch holds, one for `n` "
+        "completions counting as `n`; more are refused.",
     )
     max_unread_bytes: int = Field(
         1 << 20, ge=1024, description="Unread text a slow reader may leave before it is cancelled."

@@ -97,13 +97,14 @@ class KvCacheExhausted(ServiceError):
 
 
 class QueueFull(ServiceError):
-    """As many requests wait for the model as may wait."""
+    """As much waits for the model as may wait."""
 
     reason = "QUEUE_FULL"
 
     def __init__(self, model: str, limit: int) -> None:
         super().__init__(
-            f"model {model!r} has {limit} requests running and waiting, which is its limit",
+            f"model {model!r} has no room for the request now: {limit} run and wait at most, each "
+            "completion asked for being one",
             model=model,
             limit=limit,
         )

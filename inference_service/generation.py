@@ -47,7 +47,7 @@ class Generator:
         """
         bind_contextvars(model=request.model)
         model = self._model(request.model, "Generate")
-        with model.admitted() as worker:
+        with model.admitted(request.sampling.n) as worker:
             prepared = await prepare(model, request)
             _check_length(prepared.prompt, worker, model.folder.context_length)
             if prepared.grammar:

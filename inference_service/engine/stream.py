@@ -69,6 +69,11 @@ class EventStream:
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def running(self) -> int:
+        """Completions that haven't ended; of no meaning once the stream is closed."""
+        return self._running
+
     def push(self, event: Event) -> None:
         """Add an event; after the last one, or a close, it is dropped."""
         if self._closed:

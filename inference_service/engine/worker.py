@@ -60,6 +60,11 @@ class Worker(EngineProcess):
         """Requests that the worker works on or holds back, running and waiting together."""
         return len(self._streams) + len(self._calls)
 
+    @property
+    def outstanding_completions(self) -> int:
+        """Completions that those requests still wait for; any other answer counts as one."""
+        return sum(stream.running for stream in self._streams.values()) + len(self._calls)
+
     def submit(
         self,
         prompt: str | tuple[int, ...],

@@ -19,6 +19,7 @@ from inference_service.engine.replica import Replica
 from inference_service.engine.worker import Worker
 from inference_service.errors import (
     ChatTemplateError,
+    InvalidArgument,
     ModelNotFound,
     ModelNotReady,
     QueueFull,
@@ -99,25 +100,36 @@ class LoadedModel:
             raise Unsupported(rpc, f"model {self.folder.name!r} is {does}, and does nothing else")
 
     @contextmanager
-    def admitted(self) -> Iterator[Worker]:
-        """Hold a place for a request until the worker counts it, and yield that worker.
+    def admitted(self, completions: int = 1) -> Iterator[Worker]:
+        """Hold a request's places until the worker counts them, and yield that worker.
 
         This comes before any work for the request, so that a refusal costs nothing. It is left
         when the request is with the worker, so that a slow reader keeps no place.
 
+        Args:
+            completions: How many the request asks for, each a sequence in the batch or waiting to
+                be. What makes none takes one place.
+
         Raises:
+            InvalidArgument: There are never so many places.
             ModelNotReady: No worker takes requests now.
-            QueueFull: All places are taken.
+            QueueFull: Too few places are free.
 
         """
+        limit = self._max_outstanding
+        if completions > limit:
+            problem = (
+                f"is more than the {limit} completions that run and wait for the model at most"
+            )
+            raise InvalidArgument("sampling.n", problem)
         worker = self.replica.worker()
-        if self._entering + worker.outstanding >= self._max_outstanding:
-            raise QueueFull(self.folder.name, self._max_outstanding)
-        self._entering += 1
+        if self._entering + worker.outstanding_completions + completions > limit:
+            raise QueueFull(self.folder.name, limit)
+        self._entering += completions
         try:
             yield worker
         finally:
-            self._entering -= 1
+            self._entering -= completions
 
     async def stop(self) -> None:
         """End the model's processes."""

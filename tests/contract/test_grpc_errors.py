@@ -161,6 +161,25 @@ async def test_full_queue_refuses_at_once_and_empties(
     assert (await client.answer("x")).text == "x"
 
 
+async def test_queue_is_bounded_in_completions(start_service: AnyCall, refusal: AnyCall) -> None:
+    service = await start_service(
+        {"echo": {"max_num_seqs": 4, "fake_step_seconds": 0.01}}, max_waiting_requests=0
+    )
+    client = service.client
+    running = client.generate("abc", ignore_eos=True, n=3)
+    await running.read()
+    assert (await client.replica()).outstanding_requests == 1
+    full = (Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", {"model": "echo", "limit": "4"})
+    assert await refusal(client.generate("x", n=2)) == full
+    assert (await client.answer("x")).text == "x"
+    never = (Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", {"field": "sampling.n"})
+    assert await refusal(client.generate("x", n=5)) == never
+    running.cancel()
+    await client.at_rest()
+    whole = client.generate("x", n=4)
+    assert [response async for response in whole]
+
+
 async def test_request_after_the_last_waiting_one_runs_in_turn(start_service: AnyCall) -> None:
     service = await start_service({"echo": {"max_num_seqs": 1}}, max_waiting_requests=9)
     answers = await asyncio.gather(*(service.client.answer(f"number {i}") for i in range(10)))

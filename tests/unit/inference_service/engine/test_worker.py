@@ -40,6 +40,20 @@ async def test_requests_run_side_by_side(
     assert worker.last_step is not None
 
 
+async def test_completions_are_counted_until_each_ends(
+    start_worker: AnyCall, sampling: frames.Sampling
+) -> None:
+    worker = await start_worker()
+    four = msgspec.structs.replace(sampling, n=4)
+    streams = [worker.submit("!hang", four, BIG), worker.submit("b", sampling, BIG)]
+    assert (worker.outstanding, worker.outstanding_completions) == (2, 5)
+    streams[0].push(Finished(2, FinishReason.STOP, 1, 1))
+    assert (worker.outstanding, worker.outstanding_completions) == (2, 4)
+    streams[0].close()
+    assert (worker.outstanding, worker.outstanding_completions) == (1, 1)
+    worker.kill()
+
+
 async def test_first_event_tells_the_prompt_tokens(
     start_worker: AnyCall, sampling: frames.Sampling
 ) -> None:

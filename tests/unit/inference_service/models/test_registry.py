@@ -10,7 +10,13 @@ import pytest
 
 from inference_service.config import ServiceConfig
 from inference_service.domain import ModelState
-from inference_service.errors import ChatTemplateError, ModelNotFound, ModelNotReady, QueueFull
+from inference_service.errors import (
+    ChatTemplateError,
+    InvalidArgument,
+    ModelNotFound,
+    ModelNotReady,
+    QueueFull,
+)
 from inference_service.models.registry import Registry
 
 AnyCall = Callable[..., Any]
@@ -145,6 +151,27 @@ async def test_places_are_limited_and_given_back(
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(model.admitted())
+
+
+async def test_each_completion_takes_a_place(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a", max_num_seqs=2)
+    registry, _ = make_registry(max_waiting_requests=2)
+    registry.start()
+    model = registry.get("a")
+    with pytest.raises(InvalidArgument, match="more than the 4 completions") as caught:
+        model.admitted(5).__enter__()  # loaded or not: it is never of use to try again
+    assert caught.value.metadata == {"field": "sampling.n"}
+    await eventually(lambda: registry.ready)
+    with model.admitted(4), pytest.raises(QueueFull):
+        model.admitted().__enter__()
+    with model.admitted(3):
+        with pytest.raises(QueueFull) as full:
+            model.admitted(2).__enter__()
+        assert full.value.metadata == {"model": "a", "limit": "4"}
+        with model.admitted():
+            pass
 
 
 async def test_model_without_a_template_says_so(

@@ -59,9 +59,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: `model`.
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 7
-    """RESOURCE_EXHAUSTED. As many requests wait for the model as may wait. Try
-    again later, or elsewhere.
-    Metadata: `model`, `limit` (requests).
+    """RESOURCE_EXHAUSTED. As many requests wait for the model as may wait; each
+    completion that one asks for counts. Try again later, or elsewhere.
+    Metadata: `model`, `limit` (completions, running and waiting together).
     """
     ERROR_REASON_READER_TOO_SLOW: _ErrorReason.ValueType  # 8
     """RESOURCE_EXHAUSTED. The reader of a stream fell so far behind that the
@@ -137,9 +137,9 @@ because it made no progress. The same request can be sent again.
 Metadata: `model`.
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 7
-"""RESOURCE_EXHAUSTED. As many requests wait for the model as may wait. Try
-again later, or elsewhere.
-Metadata: `model`, `limit` (requests).
+"""RESOURCE_EXHAUSTED. As many requests wait for the model as may wait; each
+completion that one asks for counts. Try again later, or elsewhere.
+Metadata: `model`, `limit` (completions, running and waiting together).
 """
 ERROR_REASON_READER_TOO_SLOW: ErrorReason.ValueType  # 8
 """RESOURCE_EXHAUSTED. The reader of a stream fell so far behind that the

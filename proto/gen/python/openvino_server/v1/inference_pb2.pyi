@@ -288,8 +288,9 @@ class SamplingParams(_message.Message):
     ignore_eos: _builtins.bool
     """Whether to go on past end-of-sequence tokens. Default: false."""
     n: _builtins.int
-    """How many completions to generate, 1 to 128. Each samples for itself; the seed
-    of completion `i` is `seed + i`. Default: 1.
+    """How many completions to generate, 1 to 128, and no more than may run and wait
+    for the model. Each samples for itself; the seed of completion `i` is
+    `seed + i`. Default: 1.
     """
     logprobs: _builtins.bool
     """Whether to give the log-probability of each token generated. The engine gives
