@@ -16,7 +16,10 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "compaction": refused("nothing is edited or compacted"),
     "container": refused("there are no containers"),
-    "context_management": refused("nothing is edited or compacted"),
+    "context_management": ignored(
+        "nothing is edited or compacted: of `edits` only `clear_thinking_20251015` that keeps all "
+        "is taken, which asks for that"
+    ),
     "diagnostics": refused("the prefix cache doesn't tell of its misses"),
     "fallback_credit_token": refused("no other model takes over"),
     "fallbacks": refused("no other model takes over"),

@@ -106,6 +106,37 @@ class OutputConfig(StrictModel):
     format: OutputFormat | None = None
 
 
+class AllThinkingTurns(StrictModel):
+    """The thinking of all turns."""
+
+    type: Literal["all"]
+
+
+class ContextEdit(StrictModel):
+    """What is to be left out of the conversation: nothing, as no edit is made here."""
+
+    type: Literal["clear_thinking_20251015"]
+    keep: Literal["all"] | AllThinkingTurns
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_all(cls, data: object) -> object:
+        if isinstance(data, dict):
+            if data.get("type") != "clear_thinking_20251015":
+                raise PydanticCustomError(UNSUPPORTED, "nothing is edited or compacted", on("type"))
+            if data.get("keep") not in ("all", {"type": "all"}):
+                raise PydanticCustomError(
+                    UNSUPPORTED, "nothing is edited or compacted; it may only be 'all'", on("keep")
+                )
+        return data
+
+
+class ContextManagement(StrictModel):
+    """Edits of the conversation before the model is given it."""
+
+    edits: Annotated[list[ContextEdit], Field(max_length=16, fail_fast=True)] | None = None
+
+
 class Metadata(StrictModel):
     """What is said about the request."""
 
@@ -126,7 +157,9 @@ class CountTokensRequest(StrictModel):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
+    # Accepted and not used; PARAMETERS says why.
     cache_control: CacheControl | None = None
+    context_management: ContextManagement | None = None
 
     @model_validator(mode="before")
     @classmethod

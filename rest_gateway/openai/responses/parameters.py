@@ -13,6 +13,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "access_programs": refused("there are no access programs"),
     "background": supported("not together with `stream`, and needs `store`"),
     "background_options": refused("background responses begin at once"),
+    "client_metadata": ignored("of Codex; it names the caller's session and turn"),
     "context_management": refused("nothing is compacted; see `truncation`"),
     "conversation": refused("go on from a response with `previous_response_id`"),
     "image": refused("models here take no images"),

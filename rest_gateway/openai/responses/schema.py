@@ -132,6 +132,7 @@ class ResponseRequest(ConversationRequest):
     """The body of `POST /v1/responses`."""
 
     background: bool | None = None
+    client_metadata: dict[str, Any] | None = None
     include: Annotated[list[str], Field(max_length=16, fail_fast=True)] | None = None
     max_output_tokens: int | None = Field(None, ge=1, le=UINT32_MAX)
     max_tool_calls: int | None = Field(None, ge=1, le=UINT32_MAX)

@@ -173,6 +173,29 @@ def test_refused_tools(tool: Any, message: str) -> None:
     assert refusal(tools=[TOOL, tool]).startswith(f"tools.1.{message}")
 
 
+@pytest.mark.parametrize("keep", ["all", {"type": "all"}])
+def test_edits_that_change_nothing_are_taken(keep: Any) -> None:
+    parse(context_management={"edits": [{"type": "clear_thinking_20251015", "keep": keep}]})
+    parse(context_management={"edits": []})
+
+
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        ({"type": "clear_tool_uses_20250919"}, "type"),
+        ({}, "type"),
+        ({"type": "clear_thinking_20251015"}, "keep"),
+        (
+            {"type": "clear_thinking_20251015", "keep": {"type": "thinking_turns", "value": 1}},
+            "keep",
+        ),
+    ],
+)
+def test_refused_edits(edit: Any, field: str) -> None:
+    message = refusal(context_management={"edits": [edit]})
+    assert message.startswith(f"context_management.edits.0.{field}: nothing is edited or compacted")
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
