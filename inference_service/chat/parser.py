@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from inference_service.chat.output import Output
 from inference_service.chat.scanner import Markers, Scanner, Steps
-from inference_service.domain import Event, Finished, TextDelta
+from inference_service.domain import Event, Finished, FinishReason, TextDelta
 
 Read: TypeAlias = Callable[[Scanner, Output], Steps[None]]
 
@@ -53,6 +53,7 @@ class CompletionParser:
     def finish(self, finished: Finished) -> list[Event]:
         """Take the end and return the last events, of which the last is the end."""
         self._scanner.ended = True
+        self._scanner.cut = finished.reason is FinishReason.LENGTH
         next(self._steps, None)
         return self._output.finished(finished)
 

@@ -39,7 +39,7 @@ class Reasoning:
             scanner.keep()
             yield from scanner.skip_space()
             if not (yield from scanner.accept(self.begin)):
-                output.text(scanner.release())
+                output.text(scanner.release(marked=False))
                 return
             scanner.forget()
         output.begin_reasoning()

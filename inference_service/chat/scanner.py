@@ -43,15 +43,17 @@ class Scanner:
         text: What has come and may not have been read.
         position: Where in `text` the unread begins.
         ended: Whether no more will come.
+        cut: Whether it ended where the bound on tokens was, so that more was to come.
 
     """
 
-    __slots__ = ("_kept", "ended", "position", "text")
+    __slots__ = ("_kept", "cut", "ended", "position", "text")
 
     def __init__(self) -> None:
         self.text = ""
         self.position = 0
         self.ended = False
+        self.cut = False
         self._kept: list[str] | None = None
 
     def feed(self, text: str) -> None:
@@ -71,9 +73,17 @@ class Scanner:
         """Begin to remember what is read, in case it turns out not to be what it seems."""
         self._kept = []
 
-    def release(self) -> str:
-        """Return what was read since `keep`, or since `forget` nothing, and stop remembering."""
+    def release(self, *, marked: bool = True) -> str:
+        """Return what was read since `keep`, or since `forget` nothing, and stop remembering.
+
+        Args:
+            marked: Whether it began with a marker. Then nothing is returned if the text was cut
+                off in it: it is the beginning of what the marker says, and not text.
+
+        """
         kept, self._kept = self._kept, None
+        if marked and self.cut and self.position >= len(self.text):
+            return ""
         return "".join(kept or ())
 
     def forget(self) -> None:
@@ -104,13 +114,15 @@ class Scanner:
             yield
 
     def accept(self, literal: str) -> Steps[bool]:
-        """Read a text if it comes next."""
+        """Read a text if it comes next, or the part of it that was left when all was cut off."""
         while True:
             if self.text.startswith(literal, self.position):
                 self.take(self.position + len(literal))
                 return True
             come = self.text[self.position : self.position + len(literal)]
             if self.ended or not literal.startswith(come):
+                if self.cut and literal.startswith(come):
+                    self.take(len(self.text))
                 return False
             yield
 

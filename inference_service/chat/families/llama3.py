@@ -39,6 +39,7 @@ class Llama3(Family):
     def parse(self, scanner: Scanner, output: Output) -> Steps[None]:
         """Read calls at the beginning or after the tag, one after the other; the rest is text."""
         scanner.keep()
+        marked = False
         while True:
             yield from scanner.skip_space()
             if (yield from scanner.peek()) == "{" and (
@@ -47,13 +48,15 @@ class Llama3(Family):
                 yield from scanner.skip_space()
                 yield from scanner.accept(";")
                 scanner.keep()
+                marked = True
                 yield from scanner.skip_space()
                 if (yield from scanner.peek()) == "{":
                     continue
-            output.text(scanner.release())
+            output.text(scanner.release(marked=marked))
             if not (yield from scanner.text_until(_MARKERS, output.text)):
                 return
             scanner.keep()
+            marked = True
             yield from scanner.accept(_TAG)
 
     def calls(self, functions: Sequence[Function], *, several: bool) -> Format:

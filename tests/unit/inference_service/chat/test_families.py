@@ -35,6 +35,10 @@ CASES = [
     for number, case in enumerate(cases)
 ]
 OPENINGS = ("<tool_call>", "[TOOL_CALLS]", "functools[", "<｜tool▁calls▁begin｜>", "<|channel|>")  # noqa: RUF001
+DEEPSEEK_CALL = (
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>"  # noqa: RUF001
+    '{"a": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>'  # noqa: RUF001
+)
 
 
 def parse(
@@ -185,6 +189,28 @@ def test_cut_off_call_keeps_its_pieces(family: str, case: dict[str, Any]) -> Non
         ):
             assert whole_name.startswith(name)
             assert whole.startswith(arguments) or "as a string" in case["source"]
+
+
+@pytest.mark.parametrize(
+    ("family", "output"),
+    [
+        ("hermes", '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'),
+        ("llama3", '<|python_tag|>{"name": "f", "parameters": {"a": 1}}; {"name": "g"}'),
+        ("mistral", '[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}}]'),
+        ("mistral", '[TOOL_CALLS]f[ARGS]{"a": 1}'),
+        ("phi4", '<|tool_call|>[{"name": "f", "arguments": {"a": 1}}]<|/tool_call|>'),
+        ("deepseek", DEEPSEEK_CALL),
+    ],
+)
+def test_what_is_cut_off_in_a_call_is_no_content(family: str, output: str) -> None:
+    markers = [marker for marker in FAMILIES[family].markers if output.startswith(marker)]
+    for place in range(len(markers[0]), len(output)):
+        for pieces in ([output[:place]], output[:place]):
+            made = joined(parse(family, pieces, reason=FinishReason.LENGTH))
+            assert made["content"] == "", output[:place]
+    beside = "Text. " + output[: len(markers[0])]
+    made = joined(parse(family, beside, reason=FinishReason.LENGTH))
+    assert made["content"].rstrip() == "Text."
 
 
 def test_ids_are_new_each_time() -> None:
