@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
@@ -12,6 +13,8 @@ from inference_service.grammar.problem import Problem
 
 MAX_BYTES = 128 << 10
 MAX_DEPTH = 64
+_MAX_DIGITS = 400  # Python refuses to read some thousands
+_INDEX = re.compile(r"(?:0|[1-9][0-9]{0,8})")  # RFC 6901, section 4; no list here is as long
 
 
 def parse(source: str | Mapping[str, Any]) -> Any:
@@ -30,7 +33,11 @@ def parse(source: str | Mapping[str, Any]) -> Any:
         raise Problem(f"is longer than {MAX_BYTES} bytes")
     try:
         value = json.loads(
-            source, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+            source,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_whole,
         )
     except json.JSONDecodeError as error:
         raise Problem(f"is not JSON: {error}") from error
@@ -65,6 +72,12 @@ def _float(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise Problem(f"has a number of more than {_MAX_DIGITS} digits")
+    return int(text)
+
+
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
@@ -97,7 +110,7 @@ def resolve(document: Any, reference: str) -> Any:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
             value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
             value = value[int(key)]
         else:
             raise Problem(f"$ref to {reference!r} points at nothing")

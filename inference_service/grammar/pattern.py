@@ -13,6 +13,7 @@ from inference_service.grammar.problem import Problem
 
 MAX_REPEAT = 1 << 16
 _MAX_GROUPS = 32  # within each other
+_MAX_DIGITS = 100  # of a count, zeros before it included
 
 DIGIT = ranges((0x30, 0x39))
 WORD = ranges((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -197,6 +198,8 @@ class _Reader:
             return None
         if most and not (most.isascii() and most.isdigit()):
             return None
+        if max(len(least), len(most)) > _MAX_DIGITS:  # Python reads only so many
+            self.fail(f"a repetition of more than {_MAX_DIGITS} digits")
         low = int(least)
         high = (int(most) if most else None) if comma else low
         if max(low, high or 0) > MAX_REPEAT:

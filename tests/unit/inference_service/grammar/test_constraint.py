@@ -62,6 +62,8 @@ def test_refused_with_its_field(constraint: Constraint, message: str) -> None:
         ("a**", "repetition of a repetition"),
         ("a{3,2}", "least is more"),
         ("a{99999}", "more than 65536 times"),
+        ("a{" + "9" * 5000 + "}", "more than 100 digits"),
+        ("a{1," + "9" * 5000 + "}", "more than 100 digits"),
         ("(a", "not closed"),
         ("a)", "closes nothing"),
         ("[]", "empty class"),
