@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+from typing import Any
+
 import pytest
 from pydantic import Field, ValidationError
 
@@ -38,3 +41,20 @@ def test_an_api_has_words_of_its_own() -> None:
 
     with pytest.raises(ApiError, match="1 faults"):
         parse(Request, b"{}", problem)
+
+
+def test_many_lists_do_not_have_the_collector_look_at_each_again_and_again() -> None:
+    collections = []
+
+    def note(phase: str, _info: dict[str, Any]) -> None:
+        collections.append(phase)
+
+    body = b'{"model": "m", "other": [' + b"[], " * 100_000 + b"[]]}"
+    gc.callbacks.append(note)
+    try:
+        with pytest.raises(ApiError):
+            parse(Request, body)
+    finally:
+        gc.callbacks.remove(note)
+    assert len(collections) < 10
+    assert gc.isenabled()
