@@ -4,52 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
 from inference_service.engine import frames
-from inference_service.worker.admission import Prompt, admit, cache_too_small, invalid
-from inference_service.worker.cache import CachedSequence, PrefixCache
+from inference_service.worker.admission import admit, cache_too_small, invalid
+from inference_service.worker.cache import PrefixCache
 from inference_service.worker.compiling import GrammarQueue
 from inference_service.worker.completion import Completion
 from inference_service.worker.interface import (
     CacheTooSmall,
-    Generation,
     Output,
     Pipeline,
     RequestRefused,
 )
 from inference_service.worker.leaving import LeavingSequences
+from inference_service.worker.sequence import Request, Sequence
 
 _SEEDS = 1 << 64  # the engine's are of 64 bits
-
-
-@dataclass(slots=True)
-class _Request:
-    submit: frames.Submit
-    prompt: Prompt
-    cached_tokens: int = 0
-    begun: int = 0  # completions of it that were given to the engine
-    ended: int = 0
-    prefilled: bool = False
-    sequences: set[int] = field(default_factory=set)
-
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.prompt.token_ids)
-
-
-@dataclass(slots=True)
-class _Sequence:
-    """A completion inside the engine."""
-
-    request: _Request
-    index: int
-    generation: Generation
-    completion: Completion
-    cached: CachedSequence | None = None  # None until the prompt is computed
-    uncomputed: int | None = None  # the last token; the next step computes it
+_STEPS_AHEAD = 2  # of prompts to compute; a step must never find less than it can do
 
 
 class Batch:
@@ -58,6 +31,9 @@ class Batch:
     Each completion of a request is a sequence of its own in the engine, which can't end one of
     several by a stop string. All but the first wait until the prompt is computed, if the engine can
     share it.
+
+    Requests wait here, not in the engine, while it has prompts for two steps to compute: one that
+    is cancelled then costs nothing, and one whose prompt begins like another's finds that computed.
 
     Args:
         pipeline: The engine.
@@ -71,9 +47,12 @@ class Batch:
     ) -> None:
         self._pipeline = pipeline
         self._context_length = context_length
-        self._requests: dict[int, _Request] = {}
-        self._sequences: dict[int, _Sequence] = {}
+        self._requests: dict[int, Request] = {}
+        self._sequences: dict[int, Sequence] = {}
         self._sequence_ids = itertools.count(1)
+        self._waiting: dict[int, None] = {}  # whose turn in the engine comes, in order
+        self._enough_tokens = _STEPS_AHEAD * pipeline.step_tokens
+        self._prefill_tokens = 0
         self._grammars = GrammarQueue(pipeline, wake)
         blocks = pipeline.cache_tokens // pipeline.block_tokens if pipeline.prefix_caching else 0
         self._cache = PrefixCache(blocks, pipeline.block_tokens)
@@ -89,16 +68,17 @@ class Batch:
     def submit(self, request: frames.Submit) -> list[frames.FromWorker]:
         """Take a request, or say why it can't be done.
 
-        One with a grammar is begun by `advance`, when the grammar is compiled.
+        One that has to wait, for room or for its grammar to be compiled, is begun by `advance`.
         """
         prompt = admit(self._pipeline, self._context_length, request)
         if isinstance(prompt, frames.Rejected):
             return [prompt]
-        self._requests[request.request_id] = _Request(request, prompt)
+        self._requests[request.request_id] = Request(request, prompt)
         if request.grammar:
             self._grammars.push(request.request_id, request.grammar)
             return []
-        return self._begin(request.request_id)
+        self._waiting[request.request_id] = None
+        return self._begin_waiting()
 
     def advance(self) -> list[frames.FromWorker]:
         """Begin what has waited: completions for their prompt, requests for their grammar."""
@@ -106,18 +86,20 @@ class Batch:
         for request_id, request in list(self._requests.items()):
             if request.prefilled and request.begun < request.submit.sampling.n:
                 messages += self._begin_rest(request_id, request)
-        for compiled in self._grammars.take():
+        forms_wait = any(self._requests[waiting].submit.grammar for waiting in self._waiting)
+        for compiled in self._grammars.take(hold=forms_wait):
             if compiled.refusal:
                 del self._requests[compiled.request_id]
                 problem = str(compiled.refusal)
                 messages.append(invalid(compiled.request_id, "constraint", problem))
             else:
-                messages += self._begin(compiled.request_id)
-        return messages
+                self._waiting[compiled.request_id] = None
+        return messages + self._begin_waiting()
 
     def cancel(self, request_id: int) -> None:
         """Stop a request; one that has ended already is no error."""
         request = self._requests.pop(request_id, None)
+        self._waiting.pop(request_id, None)
         self._grammars.cancel(request_id)
         for sequence_id in list(request.sequences) if request else ():
             self._cancel(sequence_id)
@@ -143,6 +125,18 @@ class Batch:
         """Return the counts since the worker's start."""
         return frames.Progress(self.steps, self.generated_tokens, self._pipeline.kv_cache_usage)
 
+    def _begin_waiting(self) -> list[frames.FromWorker]:
+        """Begin requests in their order until the engine has prompts enough to compute."""
+        messages: list[frames.FromWorker] = []
+        for request_id in list(self._waiting):
+            if self._prefill_tokens + self._leaving.prefill_tokens >= self._enough_tokens:
+                break
+            if self._requests[request_id].submit.grammar and self._grammars.compiling:
+                continue
+            del self._waiting[request_id]
+            messages += self._begin(request_id)
+        return messages
+
     def _begin(self, request_id: int) -> list[frames.FromWorker]:
         request = self._requests[request_id]
         request.cached_tokens = self._cache.match(request.prompt.token_ids)
@@ -155,7 +149,7 @@ class Batch:
         rest = [] if self._cache.enabled else self._begin_rest(request_id, request)
         return [started, *rest]
 
-    def _begin_rest(self, request_id: int, request: _Request) -> list[frames.FromWorker]:
+    def _begin_rest(self, request_id: int, request: Request) -> list[frames.FromWorker]:
         if request.submit.grammar and self._grammars.compiling:
             return []
         try:
@@ -166,7 +160,7 @@ class Batch:
             return [invalid(request_id, "sampling", str(error))]
         return []
 
-    def _add(self, request: _Request) -> None:
+    def _add(self, request: Request) -> None:
         """Give the next completion of a request to the engine."""
         submit, index = request.submit, request.begun
         seed = (submit.sampling.seed + index) % _SEEDS
@@ -179,14 +173,17 @@ class Batch:
             submit.grammar,
         )
         completion = Completion(self._pipeline, submit)
-        self._sequences[sequence_id] = _Sequence(request, index, generation, completion)
+        sequence = Sequence(request, index, generation, completion)
+        sequence.prefill_tokens = request.prompt_tokens - request.cached_tokens
+        self._prefill_tokens += sequence.prefill_tokens
+        self._sequences[sequence_id] = sequence
         request.sequences.add(sequence_id)
         request.begun += 1
         if submit.grammar:
             self._grammars.added(sequence_id)
 
     def _read(
-        self, sequence_id: int, sequence: _Sequence, messages: list[frames.FromWorker]
+        self, sequence_id: int, sequence: Sequence, messages: list[frames.FromWorker]
     ) -> None:
         try:
             outputs = sequence.generation.read()
@@ -196,7 +193,7 @@ class Batch:
         for output in outputs:
             self._take(sequence_id, sequence, output, messages)
 
-    def _reject(self, request: _Request, messages: list[frames.FromWorker]) -> None:
+    def _reject(self, request: Request, messages: list[frames.FromWorker]) -> None:
         request_id = request.submit.request_id
         self.cancel(request_id)
         messages.append(cache_too_small(request_id, request.prompt_tokens))
@@ -218,7 +215,7 @@ class Batch:
     def _take(
         self,
         sequence_id: int,
-        sequence: _Sequence,
+        sequence: Sequence,
         output: Output,
         messages: list[frames.FromWorker],
     ) -> None:
@@ -256,9 +253,10 @@ class Batch:
         if request.ended == request.submit.sampling.n:
             del self._requests[request_id]
 
-    def _account(self, sequence: _Sequence, output: Output) -> None:
+    def _account(self, sequence: Sequence, output: Output) -> None:
         """Note what the engine has computed: all but the token that was generated last."""
         if sequence.cached is None:
+            self._prefilled(sequence)
             sequence.cached = self._cache.sequence(sequence.request.prompt.token_ids)
         if output.token_ids:
             before = () if sequence.uncomputed is None else (sequence.uncomputed,)
@@ -269,7 +267,8 @@ class Batch:
         sequence = self._sequences[sequence_id]
         if sequence.cached is None and self._cache.enabled:
             prompt = sequence.request.prompt.token_ids
-            self._leaving.add(sequence_id, sequence.generation, prompt)
+            tokens = sequence.prefill_tokens
+            self._leaving.add(sequence_id, sequence.generation, prompt, tokens)
         else:
             sequence.generation.cancel()
             self._grammars.ended(sequence_id, cancelled=True)
@@ -280,5 +279,10 @@ class Batch:
     def _forget(self, sequence_id: int) -> None:
         sequence = self._sequences.pop(sequence_id)
         sequence.request.sequences.discard(sequence_id)
+        self._prefilled(sequence)
         if sequence.cached:
             sequence.cached.end()
+
+    def _prefilled(self, sequence: Sequence) -> None:
+        self._prefill_tokens -= sequence.prefill_tokens
+        sequence.prefill_tokens = 0

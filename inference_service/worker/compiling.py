@@ -71,8 +71,11 @@ class GrammarQueue:
         self._beginning -= self._cancelled
         self._cancelled.clear()
 
-    def take(self) -> list[Compiled]:
-        """Return the requests whose turn has come, all to be added now, and begin what is next.
+    def take(self, *, hold: bool = False) -> list[Compiled]:
+        """Return the requests whose turn has come, and begin to compile what is next.
+
+        Args:
+            hold: Whether to begin nothing, as some that were returned earlier are not added yet.
 
         Raises:
             Exception: The compiler failed in another way than refusing.
@@ -91,7 +94,7 @@ class GrammarQueue:
         while self._waiting and not self._compilation:
             request_id, grammar = next(iter(self._waiting.items()))
             if self._pipeline.needs_compiling(grammar):
-                if self._beginning or ready:
+                if self._beginning or ready or hold:
                     break
                 self._compiled_for = request_id
                 self._compilation = self._pipeline.compile(grammar)

@@ -102,6 +102,7 @@ class FakePipeline:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self.step_tokens = settings.max_num_batched_tokens
         self._running: list[FakeGeneration] = []
 
     @property

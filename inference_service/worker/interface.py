@@ -164,6 +164,11 @@ class Pipeline(Protocol):
         ...
 
     @property
+    def step_tokens(self) -> int:
+        """The most tokens that a step computes."""
+        ...
+
+    @property
     def pending(self) -> bool:
         """Whether a step has work to do, if only to free what was cancelled."""
         ...

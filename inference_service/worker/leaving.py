@@ -13,6 +13,7 @@ from inference_service.worker.interface import CacheTooSmall, Generation
 class _Leaving:
     generation: Generation
     prompt: Sequence[int]
+    prefill_tokens: int
 
 
 class LeavingSequences:
@@ -35,9 +36,24 @@ class LeavingSequences:
     def __len__(self) -> int:
         return len(self._sequences)
 
-    def add(self, sequence_id: int, generation: Generation, prompt: Sequence[int]) -> None:
-        """Take a sequence that has had no output."""
-        self._sequences[sequence_id] = _Leaving(generation, prompt)
+    @property
+    def prefill_tokens(self) -> int:
+        """Tokens of their prompts that were to be computed."""
+        return sum(leaving.prefill_tokens for leaving in self._sequences.values())
+
+    def add(
+        self, sequence_id: int, generation: Generation, prompt: Sequence[int], prefill_tokens: int
+    ) -> None:
+        """Take a sequence that has had no output.
+
+        Args:
+            sequence_id: The engine's id of it.
+            generation: The sequence.
+            prompt: Its token ids.
+            prefill_tokens: How many of them the cache didn't have.
+
+        """
+        self._sequences[sequence_id] = _Leaving(generation, prompt, prefill_tokens)
 
     def take(self, *, pending: bool) -> list[int]:
         """Cancel those whose prompt is computed, and return their ids; all, if nothing is pending.

@@ -98,7 +98,7 @@ class OpenVinoPipeline:
         scheduler = genai.SchedulerConfig()
         scheduler.cache_size = settings.kv_cache_gib
         scheduler.max_num_seqs = settings.max_num_seqs
-        scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
+        self.step_tokens = scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
         scheduler.enable_prefix_caching = settings.enable_prefix_caching
         self._pipeline = genai.ContinuousBatchingPipeline(
             model_dir, scheduler, settings.device, plugin_properties(settings)
