@@ -120,12 +120,12 @@ def test_input_that_is_cut_off(written: Any, happened: Any, arguments: str, give
     assert message["content"][0]["input"] == given
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "null", '{"a": 1}}'])
+@pytest.mark.parametrize("arguments", ["{", "[]", "null", '{"a": 1}}', '{"a": "\\ud800"}'])
 def test_input_that_is_no_object(written: Any, happened: Any, arguments: str) -> None:
     call = happened.call(0, arguments, begins=True)
-    with pytest.raises(ApiError) as caught:
-        written(happened.started(), call, happened.finished(TOOL_CALLS))
-    assert caught.value.status == 502
+    message = written(happened.started(), call, happened.finished(TOOL_CALLS))
+    assert message["content"][0]["input"] == {"INVALID_JSON": arguments}
+    assert message["stop_reason"] == "tool_use"
 
 
 def test_end_before_the_completion_ended(written: Any, happened: Any) -> None:
