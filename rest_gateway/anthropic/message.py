@@ -80,6 +80,6 @@ class MessageWriter(BodyWriter):
             arguments = from_json(text, allow_partial=self._ending.stop_reason == "max_tokens")
         except ValueError:
             arguments = None
-        # A model writes what it likes where no grammar holds it. This is Anthropic's own form for it:
+        # Without a grammar a model writes what it likes. Anthropic's own form for that:
         # https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
         return arguments if isinstance(arguments, dict) else {"INVALID_JSON": text}
