@@ -18,6 +18,7 @@ OPEN_PATHS = frozenset(
         "/docs/start.js",
         "/docs/swagger-ui-bundle.js",
         "/docs/swagger-ui.css",
+        "/health",
         "/openapi.json",
         "/v1/health",
     }

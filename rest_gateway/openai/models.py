@@ -13,12 +13,13 @@ _OWNER = "openvino-server"
 
 
 def model_to_openai(model: models_pb2.Model) -> dict[str, Any]:
-    """Write a model as OpenAI does."""
+    """Write a model as OpenAI does, with the length of its context by vLLM's name."""
     return {
         "id": model.name,
         "object": "model",
         "created": model.create_time.seconds,
         "owned_by": _OWNER,
+        "max_model_len": model.context_length or None,
     }
 
 

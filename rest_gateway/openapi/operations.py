@@ -89,13 +89,16 @@ def _models() -> list[Operation]:
     return [
         Operation("get", "/v1/models", "Models", "List the models", models.ModelList),
         Operation("get", "/v1/models/{name:path}", "Models", "Tell of one model", models.Model),
-        Operation(
-            "get",
-            "/v1/health",
-            "Health",
-            "Tell whether every model answers",
-            models.Healthy,
-            open=True,
-            unwell=models.Unhealthy,
+        *(
+            Operation(
+                "get",
+                path,
+                "Health",
+                "Tell whether every model answers",
+                models.Healthy,
+                open=True,
+                unwell=models.Unhealthy,
+            )
+            for path in ("/v1/health", "/health")
         ),
     ]

@@ -1,4 +1,7 @@
-"""`GET /v1/health`: whether requests would be answered. The only route that needs no key."""
+"""`GET /v1/health`: whether requests would be answered. The only route that needs no key.
+
+It is at `/health` too, where probes of vLLM and llama.cpp look for it.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ def health_router(upstream: Upstream) -> APIRouter:
     """Make the route of health; `app.state.draining` says whether the gateway is shutting down."""
     router = APIRouter()
 
+    @router.api_route("/health", methods=["GET", "HEAD"])
     @router.api_route("/v1/health", methods=["GET", "HEAD"])
     async def health(request: Request) -> Response:
         record = record_of(request.scope)

@@ -14,6 +14,7 @@ class Model(Answer):
     object: Literal["model"]
     created: int
     owned_by: str
+    max_model_len: int | None
 
 
 class ModelList(Answer):

@@ -25,6 +25,7 @@ async def stranger(app: Any) -> Any:
         ("GET", "/v1/models/x"),
         ("GET", "/nothing"),
         ("POST", "/v1/health"),
+        ("POST", "/health"),
         ("GET", "/v1/health/"),
         ("GET", "//v1/health"),
         ("OPTIONS", CHAT),
@@ -40,8 +41,9 @@ async def test_everything_needs_a_key(stranger: Any, method: str, path: str) -> 
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_health_needs_none(stranger: Any, method: str) -> None:
-    response = await stranger.request(method, "/v1/health")
+@pytest.mark.parametrize("path", ["/v1/health", "/health"])
+async def test_health_needs_none(stranger: Any, method: str, path: str) -> None:
+    response = await stranger.request(method, path)
     assert response.status_code == 200
 
 

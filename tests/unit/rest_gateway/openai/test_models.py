@@ -13,6 +13,7 @@ def test_model() -> None:
         "object": "model",
         "created": 1_700_000_000,
         "owned_by": "openvino-server",
+        "max_model_len": None,
     }
     assert state_of(model) == "loading"
 

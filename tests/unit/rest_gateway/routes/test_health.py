@@ -2,6 +2,7 @@ from typing import Any
 
 import grpc.aio
 import httpx
+import pytest
 import structlog
 from grpc_health.v1 import health_pb2
 from openvino_server.v1 import models_pb2
@@ -10,8 +11,9 @@ from rest_gateway.app import create_app
 from rest_gateway.upstream import Upstream
 
 
-async def test_serving(client: httpx.AsyncClient) -> None:
-    response = await client.get("/v1/health")
+@pytest.mark.parametrize("path", ["/v1/health", "/health"])
+async def test_serving(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
     assert response.status_code == 200
     assert response.json() == {"status": "ok"}
 

@@ -20,6 +20,7 @@ def models(service: Any) -> None:
             ("smollm", models_pb2.MODEL_STATE_READY),
         ]
     ]
+    service.models[3].context_length = 8192
     service.models[3].create_time.FromSeconds(1_700_000_000)
 
 
@@ -29,12 +30,19 @@ async def test_list_has_what_is_ready(client: httpx.AsyncClient, service: Any) -
     assert response.json() == {
         "object": "list",
         "data": [
-            {"id": "owner/name", "object": "model", "created": 0, "owned_by": "openvino-server"},
+            {
+                "id": "owner/name",
+                "object": "model",
+                "created": 0,
+                "owned_by": "openvino-server",
+                "max_model_len": None,
+            },
             {
                 "id": "smollm",
                 "object": "model",
                 "created": 1_700_000_000,
                 "owned_by": "openvino-server",
+                "max_model_len": 8192,
             },
         ],
     }
