@@ -9,7 +9,7 @@ import pytest
 from openvino_server.v1 import chat_pb2, inference_pb2, inference_pb2_grpc
 
 from benchmarks.server import LocalServer
-from tests.integration.conftest import MODEL, REPRODUCIBLE
+from tests.integration.conftest import EMBEDDING, MODEL, REPRODUCIBLE
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 MESSAGES = [{"role": "user", "content": QUESTION}]
@@ -155,8 +155,8 @@ async def test_split_characters_arrive_whole(client, channel) -> None:
 
 
 def test_the_model_is_listed(client) -> None:
-    assert [model.id for model in client.models.list()] == [REPRODUCIBLE, MODEL]
-    assert client.models.retrieve(MODEL).object == "model"
+    assert [model.id for model in client.models.list()] == [EMBEDDING, REPRODUCIBLE, MODEL]
+    assert client.models.retrieve(MODEL).model_dump()["max_model_len"] == 8192
 
 
 @pytest.mark.parametrize(
