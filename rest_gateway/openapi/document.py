@@ -76,7 +76,11 @@ def openapi_document(operations: Sequence[Operation], version: str) -> dict[str,
         "info": {
             "title": "OpenVINO-Server",
             "version": version,
-            "description": "OpenAI's API, and Anthropic's messages, on models that OpenVINO runs.",
+            "description": (
+                "OpenAI's API, and Anthropic's messages, on models that OpenVINO runs. "
+                "To try a request here, authorize with an API key, and put the name of a model "
+                "that `GET /v1/models` lists in place of `MODEL`."
+            ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -81,6 +81,12 @@ def test_every_body_has_an_example() -> None:
     assert [o.path for o in OPERATIONS if o.request and not o.examples] == []
 
 
+def test_the_name_to_replace_in_the_examples_is_told() -> None:
+    named = {e["model"] for o in OPERATIONS for e in o.examples.values() if "model" in e}
+    assert named == {"MODEL"}
+    assert "`MODEL`" in DOCUMENT["info"]["description"]
+
+
 def test_a_body_off_its_schema_is_told() -> None:
     chat = next(o for o in OPERATIONS if o.path == "/v1/chat/completions")
     assert not validator(body_schema(chat)).is_valid({"model": "m", "temperature": "hot"})
