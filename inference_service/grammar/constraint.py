@@ -12,6 +12,7 @@ from inference_service.errors import InvalidArgument
 from inference_service.grammar import pattern, text
 from inference_service.grammar.ebnf import Rules, either, literal
 from inference_service.grammar.problem import Problem
+from inference_service.grammar.repetition import plain
 from inference_service.grammar.schema import schema_grammar
 
 _MAX_BYTES = 128 << 10
@@ -110,7 +111,7 @@ def _regex(source: str) -> str:
     _check_size(source)
     rules = Rules()
     root = rules.reserve("root")
-    rules.define(root, text.expression(pattern.parse(source), text.Plain(), rules))
+    rules.define(root, text.expression(plain(pattern.parse(source)), text.Plain(), rules))
     return rules.text()
 
 

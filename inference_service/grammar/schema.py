@@ -19,6 +19,7 @@ from inference_service.grammar.ebnf import Rules, either, literal, sequence
 from inference_service.grammar.formats import FORMATS, REFUSED
 from inference_service.grammar.numbers import Bounds, Unwritable
 from inference_service.grammar.problem import Problem
+from inference_service.grammar.repetition import plain
 
 Path: TypeAlias = tuple[str | int, ...]
 _MAX_REFERENCES = 512  # to different places
@@ -205,7 +206,7 @@ class _Converter:
             raise Problem(f"{words[0]} can't be enforced beside {words[1]}")
         if not isinstance(source, str):
             raise Problem(f"{words[0]} is no text")
-        tree = pattern.parse(FORMATS[source] if words[0] == "format" else source)
+        tree = plain(pattern.parse(FORMATS[source] if words[0] == "format" else source))
         inside = text.expression(tree, text.InString(), self._rules)
         return self._rules.add("string", sequence([text.QUOTE, inside, text.QUOTE]))
 
