@@ -52,8 +52,8 @@ class Unsupported(ServiceError):
 
     reason = "UNSUPPORTED"
 
-    def __init__(self, feature: str, message: str | None = None) -> None:
-        super().__init__(message or f"{feature} is not supported", feature=feature)
+    def __init__(self, feature: str, message: str | None = None, field: str | None = None) -> None:
+        super().__init__(message or f"{feature} is not supported", feature=feature, field=field)
 
 
 class ContextLengthExceeded(ServiceError):

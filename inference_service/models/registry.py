@@ -97,7 +97,8 @@ class LoadedModel:
         """
         if self.folder.kind not in kinds:
             does = _ABILITIES[self.folder.kind]
-            raise Unsupported(rpc, f"model {self.folder.name!r} is {does}, and does nothing else")
+            message = f"model {self.folder.name!r} is {does}, and does nothing else"
+            raise Unsupported(rpc, message, field="model")
 
     @contextmanager
     def admitted(self, completions: int = 1) -> Iterator[Worker]:

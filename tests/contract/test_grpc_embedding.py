@@ -154,7 +154,11 @@ async def test_models_of_another_kind_say_what_they_can_do(client: Any, refusal:
         (client.generate("hi", "vectors"), "Generate"),
         (client.generate("hi", "scores"), "Generate"),
     ):
-        assert await refusal(call) == (Code.UNIMPLEMENTED, "UNSUPPORTED", {"feature": feature})
+        assert await refusal(call) == (
+            Code.UNIMPLEMENTED,
+            "UNSUPPORTED",
+            {"feature": feature, "field": "model"},
+        )
     with pytest.raises(grpc.aio.AioRpcError, match="'scores' is a rerank model: it reranks"):
         await embed(client, "scores", texts=["a"])
 

@@ -166,7 +166,7 @@ def test_a_large_batch_is_whole(client: openai.OpenAI) -> None:
         ({"input": "word " * LONGEST}, "input", "context_length_exceeded"),
         ({"input": "a", "dimensions": 385}, "dimensions", "invalid_value"),
         ({"input": [30522]}, "input", "invalid_value"),
-        ({"input": "a", "model": MODEL}, None, "unsupported"),
+        ({"input": "a", "model": MODEL}, "model", "unsupported"),
     ],
 )
 def test_what_cannot_be_done_is_named(
@@ -178,10 +178,11 @@ def test_what_cannot_be_done_is_named(
 
 
 def test_an_embedding_model_does_not_chat(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="is an embedding model: it embeds texts"):
+    with pytest.raises(openai.BadRequestError, match="is an embedding model: it embeds") as caught:
         client.chat.completions.create(
             model=EMBEDDING, messages=[{"role": "user", "content": "hello"}]
         )
+    assert caught.value.param == "model"
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/rerank"])

@@ -21,7 +21,7 @@ REASONS = [
 EXAMPLES = [
     ServiceError("failed"),
     errors.InvalidArgument("sampling.top_p", "is wrong"),
-    errors.Unsupported("chat.tools"),
+    errors.Unsupported("Embed", "the model can't", field="model"),
     errors.ContextLengthExceeded(
         "long", prompt_tokens=9, context_length=8, max_tokens=1, field="texts[0]"
     ),

@@ -80,7 +80,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSUPPORTED: _ErrorReason.ValueType  # 11
     """UNIMPLEMENTED. The request asks for something that this server or this
     model can't do.
-    Metadata: `feature`.
+    Metadata: `feature`, and `field` if one field of the request asks for it.
     """
     ERROR_REASON_CHAT_TEMPLATE: _ErrorReason.ValueType  # 12
     """INVALID_ARGUMENT. The model's chat template refused the messages, or the
@@ -158,7 +158,7 @@ Metadata: none.
 ERROR_REASON_UNSUPPORTED: ErrorReason.ValueType  # 11
 """UNIMPLEMENTED. The request asks for something that this server or this
 model can't do.
-Metadata: `feature`.
+Metadata: `feature`, and `field` if one field of the request asks for it.
 """
 ERROR_REASON_CHAT_TEMPLATE: ErrorReason.ValueType  # 12
 """INVALID_ARGUMENT. The model's chat template refused the messages, or the
