@@ -38,10 +38,10 @@ def test_unknown_model(claude: anthropic.Anthropic) -> None:
 
 
 def test_unknown_parameter(claude: anthropic.Anthropic) -> None:
-    error = refusal(claude, extra_body={"context_management": {"edits": []}})
+    error = refusal(claude, extra_body={"container": "c"})
     assert isinstance(error, anthropic.BadRequestError)
     assert error.api_message
-    assert error.api_message.startswith("context_management: it is not supported")
+    assert error.api_message.startswith("container: it is not supported")
     error = refusal(claude, extra_body={"frequency_penalty": 1})
     assert error.api_message == "frequency_penalty: Extra inputs are not permitted"
 
