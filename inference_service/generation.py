@@ -17,7 +17,7 @@ from inference_service.domain import (
 )
 from inference_service.engine.frames import Sampling
 from inference_service.engine.worker import Worker
-from inference_service.errors import ContextLengthExceeded, InvalidArgument
+from inference_service.errors import ContextLengthExceeded
 from inference_service.models.registry import LoadedModel, Registry
 from inference_service.models.repository import SamplingDefaults
 from inference_service.preparation import prepare
@@ -85,9 +85,9 @@ class Generator:
             if isinstance(text, ChatInput):
                 text = (await model.chat.prepare(text, None)).prompt
                 add_special_tokens = False  # the template has written them
-            limit = model.folder.context_length * worker.longest_token_bytes
-            if len(text.encode()) > limit:
-                raise InvalidArgument("text", f"is longer than {limit} bytes")
+            least = _least_tokens(text, worker)
+            if least > model.folder.context_length:
+                raise _too_long("text", least, model.folder.context_length)
             ids = await worker.encode(text, add_special_tokens=add_special_tokens)
             return ids, model.folder.context_length
 
@@ -117,16 +117,22 @@ def _check_length(prompt: str | tuple[int, ...], worker: Worker, context_length:
         ContextLengthExceeded: The prompt is longer than the context, whatever its tokens are.
 
     """
-    if isinstance(prompt, str):
-        least = -(-len(prompt.encode()) // worker.longest_token_bytes)
-    else:
-        least = len(prompt)
+    least = _least_tokens(prompt, worker) if isinstance(prompt, str) else len(prompt)
     if least >= context_length:
-        raise ContextLengthExceeded(
-            f"the model's context holds {context_length} tokens; the prompt has at least {least}",
-            prompt_tokens=least,
-            context_length=context_length,
-        )
+        raise _too_long("prompt", least, context_length)
+
+
+def _least_tokens(text: str, worker: Worker) -> int:
+    """Return how many tokens a text has if each is the longest there is."""
+    return -(-len(text.encode()) // worker.longest_token_bytes)
+
+
+def _too_long(what: str, least: int, context_length: int) -> ContextLengthExceeded:
+    return ContextLengthExceeded(
+        f"the model's context holds {context_length} tokens; the {what} has at least {least}",
+        prompt_tokens=least,
+        context_length=context_length,
+    )
 
 
 def _note(events: Sequence[Event]) -> None:

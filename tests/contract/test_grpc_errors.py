@@ -94,6 +94,23 @@ async def test_context_that_is_too_short(client: Any, refusal: AnyCall) -> None:
     assert metadata == {"prompt_tokens": str(PROMPT_TOKENS + 2000), "context_length": "1000"}
 
 
+@pytest.mark.parametrize("form", ["text", "chat"])
+async def test_too_long_to_be_tokenized(client: Any, refusal: AnyCall, form: str) -> None:
+    """The fake's longest token has 14 bytes, so that 14,000 may be 1000 tokens."""
+    overhead = 0 if form == "text" else PROMPT_TOKENS
+
+    def tokenize(length: int) -> Any:
+        text = "x" * (length - overhead)
+        said = {"role": chat_pb2.ROLE_USER, "content": [{"text": text}]}
+        asked = {"text": text} if form == "text" else {"chat": {"messages": [said]}}
+        return client.inference.Tokenize(inference_pb2.TokenizeRequest(model="echo", **asked))
+
+    assert len((await tokenize(14_000)).token_ids) == 14_000
+    code, reason, metadata = await refusal(tokenize(14_001))
+    assert (code, reason) == (Code.INVALID_ARGUMENT, "CONTEXT_LENGTH_EXCEEDED")
+    assert metadata == {"prompt_tokens": "1001", "context_length": "1000"}
+
+
 async def test_message_that_does_not_decode(client: Any, refusal: AnyCall) -> None:
     method = client.channel.unary_unary("/openvino_server.v1.ModelService/GetModel")
     code, reason, metadata = await refusal(method(b"\x0a\x02\xff\xfe"))

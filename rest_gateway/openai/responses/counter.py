@@ -33,7 +33,7 @@ class TokenCounter:
         """Count the tokens that a model would be given.
 
         Raises:
-            ApiError: The service couldn't say.
+            ApiError: The service couldn't say, or it is far longer than the model's context.
 
         """
         return len((await self._tokenize(request, chat)).token_ids)
@@ -49,7 +49,13 @@ class TokenCounter:
         """
 
         async def fits(shorter: chat_pb2.ChatInput) -> bool:
-            answer = await self._tokenize(request, shorter)
+            try:
+                answer = await self._tokenize(request, shorter)
+            except ApiError as error:
+                # It is so long that the service doesn't even count.
+                if error.reason == "CONTEXT_LENGTH_EXCEEDED":
+                    return False
+                raise
             # An answer without a bound of its own needs room for one token at least.
             room = answer.context_length - (request.max_output_tokens or 1)
             return len(answer.token_ids) <= room

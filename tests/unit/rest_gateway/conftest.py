@@ -98,9 +98,7 @@ class ScriptedService(
     async def Tokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
-        if self.tokens_of:
-            return self.tokens_of(request)
-        for step in self.script:
+        for step in [self.tokens_of(request)] if self.tokens_of else self.script:
             if isinstance(step, Failure):
                 await step.abort(context)
             return step

@@ -176,3 +176,38 @@ async def test_truncation_leaves_room_for_the_answer(
     answered = [one for one in service.requests if isinstance(one, inference_pb2.GenerateRequest)]
     said = [[message.content[0].text for message in one.chat.messages] for one in answered]
     assert said == [["user 2", "assistant 2", "And?"], ["And?"]]
+
+
+async def test_truncation_of_what_is_too_long_to_be_counted(
+    client: httpx.AsyncClient, service: Any, events: Any, failure: Any
+) -> None:
+    too_long = failure(
+        grpc.StatusCode.INVALID_ARGUMENT, "it is too long", "CONTEXT_LENGTH_EXCEEDED"
+    )
+
+    def tokens_of(request: Any) -> Any:
+        said = len(request.chat.messages)
+        return tokens(20 * said) if said <= 5 else too_long
+
+    service.tokens_of = tokens_of
+    service.script = events.answer("x")
+    turns = [{"role": role, "content": role} for _ in range(9) for role in ("user", "assistant")]
+    sent = ASK | {"input": [*turns, {"role": "user", "content": "And?"}]}
+    answer = await client.post(PATH, json=sent | {"truncation": "auto"})
+    assert answer.status_code == 200
+    assert len(service.requests[-1].chat.messages) == 3
+    for path, field in ((f"{PATH}/input_tokens", "input"), ("/v1/tokenize", "messages")):
+        answer = await client.post(path, json={"model": "smollm", field: sent["input"]})
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == ("context_length_exceeded", field)
+
+
+async def test_truncation_does_not_hide_other_failures(
+    client: httpx.AsyncClient, service: Any, failure: Any
+) -> None:
+    service.tokens_of = lambda _: failure(
+        grpc.StatusCode.INVALID_ARGUMENT, "no such talk", "CHAT_TEMPLATE"
+    )
+    answer = await client.post(PATH, json=ASK | {"truncation": "auto"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input")

@@ -94,7 +94,9 @@ class InferenceServiceServicer:
 
     def Tokenize(self, request, context):
         """Tokenize turns text, or a conversation as the model's chat template renders
-        it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE.
+        it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE, and with
+        CONTEXT_LENGTH_EXCEEDED where the text alone says, by its bytes, that its tokens
+        are more than the context holds; with fewer bytes it may have more tokens too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,9 @@ class InferenceServiceStub:
     """
     Tokenize: _grpc.UnaryUnaryMultiCallable[_inference_pb2.TokenizeRequest, _inference_pb2.TokenizeResponse]
     """Tokenize turns text, or a conversation as the model's chat template renders
-    it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE.
+    it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE, and with
+    CONTEXT_LENGTH_EXCEEDED where the text alone says, by its bytes, that its tokens
+    are more than the context holds; with fewer bytes it may have more tokens too.
     """
     Detokenize: _grpc.UnaryUnaryMultiCallable[_inference_pb2.DetokenizeRequest, _inference_pb2.DetokenizeResponse]
     """Detokenize turns token ids into text. Fails with INVALID_ARGUMENT for ids
@@ -88,7 +90,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """
     Tokenize: _aio.UnaryUnaryMultiCallable[_inference_pb2.TokenizeRequest, _inference_pb2.TokenizeResponse]  # type: ignore[assignment]
     """Tokenize turns text, or a conversation as the model's chat template renders
-    it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE.
+    it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE, and with
+    CONTEXT_LENGTH_EXCEEDED where the text alone says, by its bytes, that its tokens
+    are more than the context holds; with fewer bytes it may have more tokens too.
     """
     Detokenize: _aio.UnaryUnaryMultiCallable[_inference_pb2.DetokenizeRequest, _inference_pb2.DetokenizeResponse]  # type: ignore[assignment]
     """Detokenize turns token ids into text. Fails with INVALID_ARGUMENT for ids
@@ -134,7 +138,9 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.TokenizeResponse, _abc.Awaitable[_inference_pb2.TokenizeResponse]]:
         """Tokenize turns text, or a conversation as the model's chat template renders
-        it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE.
+        it, into token ids. Fails with INVALID_ARGUMENT or CHAT_TEMPLATE, and with
+        CONTEXT_LENGTH_EXCEEDED where the text alone says, by its bytes, that its tokens
+        are more than the context holds; with fewer bytes it may have more tokens too.
         """
 
     @_abc_1.abstractmethod
