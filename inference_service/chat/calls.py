@@ -6,6 +6,7 @@ import json
 
 from inference_service.chat.output import Output
 from inference_service.chat.scanner import Scanner, Sink, Steps, decode_string
+from inference_service.domain import is_function_name
 
 _ARGUMENTS = frozenset({"arguments", "parameters"})
 _BESIDE = frozenset({"id", "index", "type"})
@@ -23,7 +24,7 @@ def call_object(scanner: Scanner, output: Output, *, marked: bool = True) -> Ste
         marked: Whether a marker says that it is a call; else an object without arguments is none.
 
     Returns:
-        Whether a call was begun.
+        Whether a call was begun: not if no function could have the name.
 
     """
     if not (yield from scanner.accept("{")):
@@ -45,7 +46,7 @@ def call_object(scanner: Scanner, output: Output, *, marked: bool = True) -> Ste
         whole = True
         if key == "name" and name is None:
             name = yield from scanner.json_string()
-            if not name:
+            if name is None or not is_function_name(name):
                 return False
             if early is not None:
                 begun = _begin(scanner, output, name, "".join(early))

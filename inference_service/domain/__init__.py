@@ -11,6 +11,7 @@ from inference_service.domain.chat import (
     ToolCall,
     ToolChoice,
     ToolMode,
+    is_function_name,
 )
 from inference_service.domain.embedding import (
     Embeddings,
@@ -77,4 +78,5 @@ __all__ = [
     "ToolCallDelta",
     "ToolChoice",
     "ToolMode",
+    "is_function_name",
 ]

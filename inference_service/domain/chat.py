@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,14 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     reasoning: str | None = None
+
+
+_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+def is_function_name(text: str) -> bool:
+    """Tell whether a function may have this name, as OpenAI's API has it."""
+    return _FUNCTION_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

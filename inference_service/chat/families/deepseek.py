@@ -13,6 +13,7 @@ from inference_service.chat.families.family import Family, Function
 from inference_service.chat.output import Output
 from inference_service.chat.scanner import Markers, Scanner, Steps
 from inference_service.chat.structure import Format, schema, separated, tag, triggered
+from inference_service.domain import is_function_name
 
 _OPEN, _CLOSE = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"  # noqa: RUF001
 _CALL, _SEPARATOR, _END = (
@@ -89,7 +90,7 @@ def _call(scanner: Scanner, output: Output) -> Steps[bool]:
         yield from scanner.skip_space()
         yield from scanner.accept("```json")
         yield from scanner.skip_space()
-    if not name or (yield from scanner.peek()) != "{":
+    if not is_function_name(name) or (yield from scanner.peek()) != "{":
         return False
     scanner.forget()
     output.call(name)

@@ -22,6 +22,7 @@ from inference_service.chat.structure import (
     tag,
     triggered,
 )
+from inference_service.domain import is_function_name
 
 START = "<|start|>assistant"
 _START, _CHANNEL, _CONSTRAIN = "<|start|>", "<|channel|>", "<|constrain|>"
@@ -30,7 +31,7 @@ _HEADER = Markers(_START, _CHANNEL, _MESSAGE, " to=functions.")
 _BODY = Markers(_MESSAGE)
 _NEXT = Markers(_END, _CALL, _RETURN, _START, _CHANNEL)
 _CHANNEL_NAME = re.compile(r"<\|channel\|>\s*(\w+)")
-_RECIPIENT = re.compile(r"\sto=functions\.([\w\-]+)")
+_RECIPIENT = re.compile(r"\sto=functions\.([^\s<]+)")
 
 
 class Harmony(Family):
@@ -78,7 +79,7 @@ class Harmony(Family):
     def _message(self, header: str, scanner: Scanner, output: Output) -> Steps[None]:
         channel = _CHANNEL_NAME.search(header)
         recipient = _RECIPIENT.search(header)
-        if recipient and self._tools:
+        if self._tools and recipient and is_function_name(recipient[1]):
             yield from scanner.skip_space()
             output.call(recipient[1])
             yield from scanner.json_value(output.arguments)

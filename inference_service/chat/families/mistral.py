@@ -15,6 +15,7 @@ from inference_service.chat.families.family import Family, Function, json_call
 from inference_service.chat.output import Output
 from inference_service.chat.scanner import Markers, Scanner, Steps
 from inference_service.chat.structure import Format, schema, separated, tag, triggered
+from inference_service.domain import is_function_name
 
 _OPEN, _ID, _ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
 _MARKERS = Markers(_OPEN)
@@ -72,7 +73,7 @@ def _named_call(scanner: Scanner, output: Output) -> Steps[bool]:
         yield from scanner.run(_NAME)
     yield from scanner.accept(_ARGUMENTS)
     yield from scanner.skip_space()
-    if not name or (yield from scanner.peek()) != "{":
+    if not is_function_name(name) or (yield from scanner.peek()) != "{":
         return False
     scanner.forget()
     output.call(name)

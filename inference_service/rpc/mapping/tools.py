@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from openvino_server.v1 import chat_pb2
@@ -15,7 +14,6 @@ MAX_TOOLS = 128
 MAX_PARAMETERS_CHARACTERS = 1 << 18
 MAX_TOOLS_CHARACTERS = 1 << 20  # all schemas together: some 10 ms of reading on the event loop
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}", re.ASCII)
 _MODES = {
     chat_pb2.TOOL_CHOICE_MODE_NONE: domain.ToolMode.NONE,
     chat_pb2.TOOL_CHOICE_MODE_AUTO: domain.ToolMode.AUTO,
@@ -40,7 +38,7 @@ def tools_from_proto(tools: Collection[chat_pb2.Tool]) -> tuple[domain.Tool, ...
     converted: list[domain.Tool] = []
     for index, tool in enumerate(tools):
         field = f"chat.tools[{index}]"
-        if not _NAME.fullmatch(tool.name):
+        if not domain.is_function_name(tool.name):
             raise InvalidArgument(
                 f"{field}.name", "must be 1 to 64 characters of a-z, A-Z, 0-9, _ and -"
             )
