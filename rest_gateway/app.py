@@ -19,8 +19,7 @@ from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.responses.store import ResponseStore, StoreLimits
 from rest_gateway.openai.shown import shorten
-from rest_gateway.openapi.document import openapi_document
-from rest_gateway.openapi.operations import all_operations
+from rest_gateway.openapi.document import written_document
 from rest_gateway.routes.background import BackgroundResponses
 from rest_gateway.routes.chat import chat_router
 from rest_gateway.routes.completions import completions_router
@@ -85,7 +84,7 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     app.include_router(tokenize_router(upstream, config.request_timeout_seconds))
     app.include_router(models_router(upstream))
     app.include_router(health_router(upstream))
-    app.include_router(docs_router(openapi_document(all_operations(), version("openvino-server"))))
+    app.include_router(docs_router(written_document(version("openvino-server"))))
     return app
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from rest_gateway.openapi.operation import Answer, Operation
+from rest_gateway.openapi.operations import all_operations
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
@@ -47,6 +50,12 @@ class ErrorAnswer(Answer):
     """An error of OpenAI's form; `code` is what programs branch on."""
 
     error: ErrorDetail
+
+
+@cache
+def written_document(version: str) -> bytes:
+    """Write the document of every operation as JSON; see `openapi_document`."""
+    return msgspec.json.encode(openapi_document(all_operations(), version))
 
 
 def openapi_document(operations: Sequence[Operation], version: str) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
 
-import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -50,21 +48,20 @@ _POLICY = (
 _HEADERS = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff"}
 
 
-def docs_router(document: dict[str, Any]) -> APIRouter:
+def docs_router(document: bytes) -> APIRouter:
     """Make the routes of the documentation.
 
     Args:
-        document: The OpenAPI document.
+        document: The OpenAPI document, as JSON.
 
     """
     router = APIRouter()
-    written = msgspec.json.encode(document)
     static = resources.files("fastapi_offline") / "static"
     files = {name: (static / name).read_bytes() for name in _STATIC}
 
     @router.get("/openapi.json")
     async def openapi() -> Response:
-        return Response(written, media_type="application/json")
+        return Response(document, media_type="application/json")
 
     @router.get("/docs")
     async def docs() -> Response:
