@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from openvino_server.v1 import inference_pb2
@@ -77,7 +78,13 @@ class MessageWriter(BodyWriter):
             return {}
         # `max_tokens` may cut an input off: what is whole of it is given, as SDKs do for streams.
         try:
-            arguments = from_json(text, allow_partial=self._ending.stop_reason == "max_tokens")
+            arguments = from_json(
+                text,
+                allow_partial=self._ending.stop_reason == "max_tokens",
+                allow_inf_nan=False,
+            )
+            # 1e999 is JSON and becomes infinite, which isn't: it can't be written again.
+            json.dumps(arguments, allow_nan=False)
         except ValueError:
             arguments = None
         # Without a grammar a model writes what it likes. Anthropic's own form for that:

@@ -120,7 +120,9 @@ def test_input_that_is_cut_off(written: Any, happened: Any, arguments: str, give
     assert message["content"][0]["input"] == given
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "null", '{"a": 1}}', '{"a": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "arguments", ["{", "[]", "null", '{"a": 1}}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}']
+)
 def test_input_that_is_no_object(written: Any, happened: Any, arguments: str) -> None:
     call = happened.call(0, arguments, begins=True)
     message = written(happened.started(), call, happened.finished(TOOL_CALLS))
