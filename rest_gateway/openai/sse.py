@@ -6,6 +6,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -19,18 +20,28 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # tells nginx not to hold events back
 )
+# U+0085, U+2028 and U+2029, which end lines for Unicode, and with it for `httpx.iter_lines`.
+_LINE_ENDS = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
 
 
 def frames(payloads: Sequence[bytes]) -> bytes:
     r"""Write JSON objects as events, one each. JSON escapes `\r` and `\n`, so one line holds it."""
-    return b"data: " + b"\n\ndata: ".join(payloads) + b"\n\n"
+    return b"data: " + b"\n\ndata: ".join(map(_one_line, payloads)) + b"\n\n"
 
 
 def named_frames(events: Sequence[tuple[str, bytes]]) -> bytes:
     """Write JSON objects as events, each with its name."""
     return b"".join(
-        b"event: " + name.encode() + b"\ndata: " + payload + b"\n\n" for name, payload in events
+        b"event: " + name.encode() + b"\ndata: " + _one_line(payload) + b"\n\n"
+        for name, payload in events
     )
+
+
+def _one_line(payload: bytes) -> bytes:
+    """Escape what JSON leaves as it is, and some readers take for the end of a line."""
+    if payload.isascii():
+        return payload
+    return _LINE_ENDS.sub(lambda end: b"\\u%04x" % ord(end.group().decode()), payload)
 
 
 class EventStream:

@@ -252,7 +252,7 @@ def api(
         "slow": {"fake_step_seconds": 0.05},
         "bare": {"template": None},
         "embedder": {"kind": '"embedding"'},
-        "thinker": {"reasoning_parser": '"think"'},
+        "thinker": {"reasoning_parser": '"think"', "context_length": 65536},
     }
     for name, values in models.items():
         write_fake_model(state / "models", name, **values)

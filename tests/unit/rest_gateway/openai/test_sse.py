@@ -1,4 +1,5 @@
 import asyncio
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,15 @@ def test_frames() -> None:
 def test_named_frames() -> None:
     written = sse.named_frames([("a.b", b'{"a":1}'), ("c", b"{}")])
     assert written == b'event: a.b\ndata: {"a":1}\n\nevent: c\ndata: {}\n\n'
+
+
+def test_line_ends_of_unicode_are_escaped() -> None:
+    text = "ü\\\\\u0085\u2028\u2029\u2027\u0084\U0001f642"
+    payload = f'{{"a":"{text}"}}'.encode()
+    for written in (sse.frames([payload]), sse.named_frames([("b", payload)])):
+        *_, line, end = written.decode().splitlines()
+        assert end == ""
+        assert json.loads(line.removeprefix("data: ")) == json.loads(payload)
 
 
 def test_only_this_module_writes_events() -> None:
