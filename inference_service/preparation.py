@@ -18,7 +18,7 @@ from inference_service.domain import (
     ToolMode,
 )
 from inference_service.engine.stream import Parser
-from inference_service.errors import InvalidArgument
+from inference_service.errors import InvalidArgument, Unsupported
 from inference_service.grammar import check_schema, enforceable, grammar_of
 from inference_service.models.registry import LoadedModel
 
@@ -59,6 +59,9 @@ async def prepare(model: LoadedModel, request: GenerateRequest) -> Prepared:
     """
     grammar = None
     if constraint := request.constraint:
+        if constraint.kind == "grammar" and not model.folder.settings.client_grammars:
+            message = f"model {model.folder.name!r} is set to take no grammars of requests"
+            raise Unsupported("constraint.grammar", message, field="constraint.grammar")
         grammar = await _run(_length(constraint), grammar_of, constraint)
     if isinstance(request.input, ChatInput):
         enforced = _enforced(request.input)

@@ -44,5 +44,8 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How the model marks its reasoning; `auto` tells it from the chat template."""
     grammar_compile_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     """A grammar that takes more processor time to compile is refused."""
+    client_grammars: bool = True
+    """Whether requests may bring grammars of their own (GBNF). What is known to slow the engine is
+    refused, but not all can be told; schemas, expressions and choices are taken either way."""
     fake_step_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of the fake engine: how long a step takes."""

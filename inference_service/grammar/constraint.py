@@ -9,7 +9,7 @@ from typing import Any
 
 from inference_service.domain import Constraint, Grammar
 from inference_service.errors import InvalidArgument
-from inference_service.grammar import pattern, text
+from inference_service.grammar import derivation, gbnf, pattern, text
 from inference_service.grammar.ebnf import Rules, either, literal
 from inference_service.grammar.problem import Problem
 from inference_service.grammar.repetition import plain
@@ -104,6 +104,7 @@ def _source(constraint: Constraint) -> str:
             return _choices(constraint.choices)
         case "grammar":
             _check_size(constraint.source)
+            derivation.check(gbnf.parse(constraint.source))
             return constraint.source
 
 

@@ -104,7 +104,7 @@ async def test_each_kind_of_form_is_taken(client: Any, constraint: dict[str, Any
         ({"regex": ""}, "constraint.regex"),
         ({"choices": {"texts": ["a", ""]}}, "constraint.choices.texts[1]"),
         ({"grammar": "no rule"}, "constraint.grammar"),
-        ({"grammar": "!crash"}, "constraint.grammar"),
+        ({"grammar": 'root ::= "a" # !crash'}, "constraint.grammar"),
     ],
 )
 async def test_form_that_is_wrong_is_refused_alone(
@@ -123,7 +123,7 @@ async def test_grammar_that_takes_long_holds_up_nobody(
 ) -> None:
     service = await start_service({"echo": {"grammar_compile_seconds": 0.5}})
     client = service.client
-    endless = client.inference.Generate(constrained(grammar="!spin"), timeout=30)
+    endless = client.inference.Generate(constrained(grammar='root ::= "a" # !spin'), timeout=30)
     refused = asyncio.create_task(refusal(endless))
     while not refused.done():
         assert (await client.answer("beside")).text == "beside"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from inference_service.domain import (
     ToolChoice,
     ToolMode,
 )
-from inference_service.errors import ChatTemplateError, InvalidArgument
+from inference_service.engine.settings import ModelSettings
+from inference_service.errors import ChatTemplateError, InvalidArgument, Unsupported
 from inference_service.preparation import Prepared, prepare
 
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
@@ -148,3 +150,18 @@ async def test_large_forms_are_converted_off_the_event_loop(
         choices = Constraint("choices", choices=("x" * length, "y"))
         await run(PromptInput("x"), constraint=choices)
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_model_may_be_set_to_take_no_grammars_of_requests(allowed: bool) -> None:
+    class Set(Model):
+        folder = SimpleNamespace(name="m", settings=ModelSettings(client_grammars=allowed))
+
+    given = Constraint("grammar", 'root ::= "a"')
+    assert (await run(CHAT, Set(), constraint=REGEX)).grammar is not None
+    if allowed:
+        assert (await run(CHAT, Set(), constraint=given)).grammar is not None
+        return
+    with pytest.raises(Unsupported, match="no grammars") as refused:
+        await run(CHAT, Set(), constraint=given)
+    assert refused.value.metadata["field"] == "constraint.grammar"
