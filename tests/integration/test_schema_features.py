@@ -161,6 +161,18 @@ def test_choices(compiler: OpenVinoCompiler) -> None:
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        r'root ::= ("- " [^\r\n\x0b] "\n"){1,3} # a list',
+        'root ::= t "+" root | t\nt ::= [0-9] | "(" root ")"',
+        r'root ::= "\u00e9\x41" ws [-+*/^.\]]' + "\n" + r"ws ::= ([ \t\n] ws)?",
+    ],
+)
+def test_grammars_of_requests_compile(compiler: OpenVinoCompiler, source: str) -> None:
+    assert any(texts(compiler, Constraint("grammar", source), seeds=2))
+
+
+@pytest.mark.parametrize(
     ("kind", "source", "message"),
     [
         ("ebnf", "root ::= foo", 'line 1, column 10: Rule "foo" is not defined'),
