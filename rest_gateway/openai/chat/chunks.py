@@ -7,21 +7,15 @@ from typing import Any
 import msgspec
 from openvino_server.v1 import inference_pb2
 
-from rest_gateway.openai import errors, sse
-from rest_gateway.openai.answer import StreamWriter
-from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai import errors
+from rest_gateway.openai.chunk_stream import ChunkStream
 from rest_gateway.openai.logprobs import token_logprobs
-from rest_gateway.openai.outcome import Outcome
-from rest_gateway.openai.streaming import obfuscated
 
 _json = msgspec.json.Encoder().encode
 
 
-class ChunkWriter(StreamWriter):
+class ChunkWriter(ChunkStream):
     """Writes completions' events as `chat.completion.chunk` objects.
-
-    What is the same in all chunks of a completion is encoded once: this runs for each message of
-    each stream.
 
     Args:
         completion_id: The answer's id.
@@ -43,11 +37,6 @@ class ChunkWriter(StreamWriter):
         include_usage: bool = False,
         obfuscate: bool = False,
     ) -> None:
-        self.outcome = Outcome(choices)
-        self._opened = False
-        self._include_usage = include_usage
-        self._obfuscate = obfuscate
-        self._calls: set[tuple[int, int]] = set()
         shared = {
             "id": completion_id,
             "object": "chat.completion.chunk",
@@ -56,12 +45,9 @@ class ChunkWriter(StreamWriter):
             "service_tier": "default",
             "system_fingerprint": None,
         }
-        self._shared = _json(shared)[:-1]
-        self._heads = [
-            self._shared + b',"choices":[{"index":%d,"delta":' % index for index in range(choices)
-        ]
-        usage = b',"usage":null' if include_usage else b""
-        self._tail = b"}]" + usage + b"}"
+        super().__init__(shared, "delta", choices, include_usage=include_usage, obfuscate=obfuscate)
+        self._opened = False
+        self._calls: set[tuple[int, int]] = set()
         self._text_heads = [head + b'{"content":' for head in self._heads]
         self._text_tail = b'},"logprobs":null,"finish_reason":null' + self._tail
 
@@ -99,22 +85,7 @@ class ChunkWriter(StreamWriter):
                 self.outcome.start(event.started)
             else:
                 raise errors.broken_stream(f"event {kind}")
-        return self._frames(written) if written else b""
-
-    def end(self) -> bytes:
-        """See `StreamWriter`."""
-        self.outcome.check_complete()
-        if not self._include_usage:
-            return sse.DONE
-        usage = _json(self.outcome.usage())
-        return self._frames([self._shared + b',"choices":[],"usage":' + usage + b"}"]) + sse.DONE
-
-    def fail(self, error: ApiError) -> bytes:
-        """See `StreamWriter`."""
-        return sse.frames([error.body()])
-
-    def _frames(self, written: list[bytes]) -> bytes:
-        return sse.frames([obfuscated(chunk) for chunk in written] if self._obfuscate else written)
+        return self._frames(written)
 
     def _pieces(self, index: int, delta: inference_pb2.ToolCallDelta) -> list[dict[str, Any]]:
         """Write a piece of a call: the first alone with its name, as clients expect."""

@@ -7,21 +7,17 @@ from typing import Any
 import msgspec
 from openvino_server.v1 import inference_pb2
 
-from rest_gateway.openai import errors, sse
-from rest_gateway.openai.answer import BodyWriter, StreamWriter
-from rest_gateway.openai.errors import ApiError
+from rest_gateway.openai import errors
+from rest_gateway.openai.answer import BodyWriter
+from rest_gateway.openai.chunk_stream import ChunkStream
 from rest_gateway.openai.logprobs import LegacyLogprobs
 from rest_gateway.openai.outcome import Outcome
-from rest_gateway.openai.streaming import obfuscated
 
 _json = msgspec.json.Encoder().encode
 
 
-class TextChunkWriter(StreamWriter):
+class TextChunkWriter(ChunkStream):
     """Writes completions' events as a stream.
-
-    What is the same in all chunks of a completion is encoded once: this runs for each message of
-    each stream.
 
     Args:
         completion_id: The answer's id.
@@ -43,17 +39,14 @@ class TextChunkWriter(StreamWriter):
         include_usage: bool = False,
         obfuscate: bool = False,
     ) -> None:
-        self.outcome = Outcome(choices)
-        self._include_usage = include_usage
-        self._obfuscate = obfuscate
+        super().__init__(
+            _shared(completion_id, created, model),
+            "text",
+            choices,
+            include_usage=include_usage,
+            obfuscate=obfuscate,
+        )
         self._logprobs = [LegacyLogprobs() for _ in range(choices)]
-        shared = _shared(completion_id, created, model)
-        self._shared = _json(shared)[:-1]
-        self._heads = [
-            self._shared + b',"choices":[{"index":%d,"text":' % index for index in range(choices)
-        ]
-        usage = b',"usage":null' if include_usage else b""
-        self._tail = b"}]" + usage + b"}"
         self._text_tail = b',"logprobs":null,"finish_reason":null' + self._tail
 
     def write(self, message: inference_pb2.GenerateResponse) -> bytes:
@@ -78,22 +71,7 @@ class TextChunkWriter(StreamWriter):
                 self.outcome.start(event.started)
             else:
                 raise errors.broken_stream(f"event {kind}")
-        return self._frames(written) if written else b""
-
-    def end(self) -> bytes:
-        """See `StreamWriter`."""
-        self.outcome.check_complete()
-        if not self._include_usage:
-            return sse.DONE
-        usage = _json(self.outcome.usage())
-        return self._frames([self._shared + b',"choices":[],"usage":' + usage + b"}"]) + sse.DONE
-
-    def fail(self, error: ApiError) -> bytes:
-        """See `StreamWriter`."""
-        return sse.frames([error.body()])
-
-    def _frames(self, written: list[bytes]) -> bytes:
-        return sse.frames([obfuscated(chunk) for chunk in written] if self._obfuscate else written)
+        return self._frames(written)
 
     def _chunk(
         self,
