@@ -73,7 +73,7 @@ def main() -> None:
     folder = read_model(Path(sys.argv[1]))
     settings = folder.settings
     scheduler = genai.SchedulerConfig()
-    scheduler.cache_size = settings.kv_cache_gib
+    scheduler.cache_size = max(1, settings.kv_cache_bytes >> 30)
     scheduler.max_num_seqs = settings.max_num_seqs
     scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
     scheduler.enable_prefix_caching = settings.enable_prefix_caching

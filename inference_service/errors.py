@@ -3,6 +3,9 @@
 ServiceError
 ├── InvalidArgument, Unsupported, ContextLengthExceeded, ChatTemplateError   the request's fault
 ├── ModelNotFound, ModelNotReady, KvCacheExhausted                           the model's state
+├── ModelLoadFailed, MemoryExhausted, LoadCancelled, ModelInUse, ModelExists what became of a model
+├── SourceNotFound, SourceUnreachable, SourceRefused, SourceNotAllowed,
+│   DiskFull                                                                 where it comes from
 ├── QueueFull, ReaderTooSlow, Draining                                       load
 ├── WorkerLost                                                               the engine's fault
 └── ClientNotAllowed                                                         the caller's identity
@@ -88,6 +91,89 @@ class ModelNotReady(ServiceError):
             "unloaded": "is not loaded",
         }.get(state, f"is {state}")
         super().__init__(f"model {model!r} {what}", model=model, state=state)
+
+
+class ModelLoadFailed(ServiceError):
+    """The model could not be loaded."""
+
+    reason = "MODEL_LOAD_FAILED"
+
+    def __init__(self, model: str, cause: str, problem: str | None = None) -> None:
+        why = problem or "its operator can see why"
+        super().__init__(f"model {model!r} could not be loaded: {why}", model=model, cause=cause)
+
+
+class MemoryExhausted(ServiceError):
+    """A model doesn't fit into what is left of the memory budget."""
+
+    reason = "MEMORY_EXHAUSTED"
+
+    def __init__(self, model: str, needed: int, free: int, budget: int) -> None:
+        super().__init__(
+            f"model {model!r} needs {needed} bytes of memory; {free} of the budget of {budget} "
+            "are free or could be made free",
+            model=model,
+            needed_bytes=needed,
+            free_bytes=free,
+            budget_bytes=budget,
+        )
+
+
+class LoadCancelled(ServiceError):
+    """The model was unloaded while it was loaded."""
+
+    reason = "LOAD_CANCELLED"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the load of model {model!r} was cancelled", model=model)
+
+
+class ModelExists(ServiceError):
+    """There is a model of that name."""
+
+    reason = "MODEL_EXISTS"
+
+    def __init__(self, model: str, problem: str | None = None) -> None:
+        super().__init__(problem or f"there is a model {model!r} already", model=model)
+
+
+class ModelInUse(ServiceError):
+    """The model can't be deleted now."""
+
+    reason = "MODEL_IN_USE"
+
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"model {model!r} can't be deleted: {problem}", model=model)
+
+
+class SourceNotFound(ServiceError):
+    """The source has no such model."""
+
+    reason = "SOURCE_NOT_FOUND"
+
+
+class SourceUnreachable(ServiceError):
+    """The source doesn't answer."""
+
+    reason = "SOURCE_UNREACHABLE"
+
+
+class SourceRefused(ServiceError):
+    """What the source has can't be used."""
+
+    reason = "SOURCE_REFUSED"
+
+
+class SourceNotAllowed(ServiceError):
+    """The source is not allowed here, or doesn't allow this server."""
+
+    reason = "SOURCE_NOT_ALLOWED"
+
+
+class DiskFull(ServiceError):
+    """The disk has too little room."""
+
+    reason = "DISK_FULL"
 
 
 class KvCacheExhausted(ServiceError):

@@ -14,12 +14,14 @@ class EmbedRequest:
         model: The model's name.
         inputs: Texts or token ids, at least one, none empty.
         dimensions: Components of a vector, at least 1; `None` is all that the model gives.
+        keep_alive_seconds: As in `GenerateRequest`.
 
     """
 
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
+    keep_alive_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class RerankRequest:
     query: str
     documents: tuple[str, ...]
     top_n: int | None = None
+    keep_alive_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,14 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A request for a completion."""
+    """A request for a completion.
+
+    `keep_alive_seconds` is how long the model stays loaded after it if no other comes: less than
+    zero is for ever, `None` as the model's settings say.
+    """
 
     model: str
     input: Input
     sampling: SamplingParams = field(default_factory=SamplingParams)
     constraint: Constraint | None = None
+    keep_alive_seconds: float | None = None

@@ -20,13 +20,25 @@ MAX_FRAME_BYTES = 256 << 20
 # --- service to worker -------------------------------------------------------------------------
 
 
+class Placement(msgspec.Struct, frozen=True, array_like=True):
+    """Where a worker runs; `None` is anywhere."""
+
+    cpus: tuple[int, ...] | None = None
+    numa_node: int | None = None
+
+
 class Load(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Load the model in this folder."""
+    """Load the model in this folder.
+
+    `draft_model_dir` is the folder of the model that guesses ahead, if the settings name one.
+    """
 
     model_dir: str
     settings: ModelSettings
     context_length: int
     kind: Literal["generation", "embedding", "rerank"] = "generation"
+    draft_model_dir: str | None = None
+    placement: Placement = Placement()
 
 
 class Sampling(msgspec.Struct, frozen=True, array_like=True):
@@ -59,7 +71,7 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Generate completions of a prompt, or of token ids.
 
     The text of special tokens is left out, but for those named in `markers`. None are added to
-    token ids.
+    token ids. `adapter` is the name of one of the model's LoRA adapters.
     """
 
     request_id: int
@@ -68,6 +80,7 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     grammar: Grammar | None = None
     markers: tuple[str, ...] = ()
     add_special_tokens: bool = False
+    adapter: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -131,9 +144,12 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The model can't be loaded; the worker ends."""
+    """The model can't be loaded; the worker ends. `kind` is a `LoadFailureCause` of the domain."""
 
     cause: str
+    kind: Literal["invalid_files", "invalid_settings", "unsupported", "out_of_memory"] = (
+        "invalid_files"
+    )
 
 
 class Started(msgspec.Struct, frozen=True, tag=True, array_like=True):

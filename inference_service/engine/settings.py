@@ -12,7 +12,54 @@ ToolParser: TypeAlias = Literal[
 ReasoningParser: TypeAlias = Literal["auto", "none", "think", "mistral", "harmony"]
 Kind: TypeAlias = Literal["generation", "embedding", "rerank"]
 Pooling: TypeAlias = Literal["mean", "cls", "last"]
+KvPrecision: TypeAlias = Literal["auto", "u4", "u8", "f16", "bf16", "f32"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class CacheEviction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Forgetting of the tokens that matter least, so that long texts keep to a part of the cache.
+
+    Source: `CacheEvictionConfig` of OpenVINO GenAI.
+    """
+
+    start_tokens: Count = 32
+    """Tokens at the beginning that are kept."""
+    recent_tokens: Count = 128
+    """Tokens at the end that are kept."""
+    max_tokens: Count = 672
+    """Tokens that are kept in all."""
+
+
+class Speculation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Guessing several tokens ahead, which one step then verifies."""
+
+    draft_model: str | None = None
+    """A model of the same tokenizer that guesses, by its name in the repository; unset: the guess
+    is what followed the same tokens earlier in the prompt (prompt lookup)."""
+    tokens: Count = 5
+    """Tokens to guess."""
+    max_ngram_size: Count = 3
+    """Of prompt lookup: tokens that must be the same."""
+
+
+class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A LoRA adapter."""
+
+    file: str
+    """Its safetensors file, in the model's folder."""
+    alpha: float = 1.0
+    """How strongly it counts."""
+
+
+class SamplingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Sampling where requests leave it open, over what `generation_config.json` says."""
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    top_k: Count | None = None
+    min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    max_tokens: Count | None = None
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,8 +77,34 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Batch-invariant arithmetic: the same request gives the same tokens whatever else runs."""
     context_length: Count | None = None
     """Tokens of prompt and completion together; unset: what the model's files say."""
-    kv_cache_gib: Count = 1
-    """Size of the key-value cache, GiB."""
+    kv_cache_bytes: Count = 1 << 30
+    """Size of the key-value cache of one replica; rounded down to whole blocks."""
+    kv_cache_precision: KvPrecision = "auto"
+    """Number format of the key-value cache; `auto` is the device's own choice."""
+    cache_eviction: CacheEviction | None = None
+    """Forgetting in long texts; unset: none. Not with `enable_prefix_caching`."""
+    speculation: Speculation | None = None
+    """Guessing ahead; unset: none."""
+    adapters: dict[str, Adapter] = {}
+    """LoRA adapters by name; requests choose one by `MODEL:ADAPTER`."""
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Workers of the model."""
+    threads: Count | None = None
+    """Inference threads of a replica; unset: a thread for each of its processors."""
+    cpus: tuple[str, ...] = ()
+    """Processors that each replica in turn is kept to, as in `0-7,16`; none: all."""
+    numa_nodes: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    """NUMA node that each replica in turn has its processors and memory on; none: any."""
+    memory_limit_bytes: Count | None = None
+    """Memory that a worker may allocate; a load that needs more fails. Unset: no limit."""
+    idle_unload_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Time without a request after which the model is unloaded; unset: the server's setting."""
+    pinned: bool = False
+    """Whether it is never unloaded for want of memory or for being idle."""
+    chat_template: str | None = None
+    """File in the model's folder with the chat template to use in place of the model's own."""
+    sampling: SamplingSettings = SamplingSettings()
+    """Sampling where requests leave it open."""
     max_num_seqs: Count = 256
     """Sequences in a batch at most."""
     max_num_batched_tokens: Count = 256

@@ -96,7 +96,7 @@ class OpenVinoPipeline:
         self._device = settings.device
         self._prefix_caching = settings.enable_prefix_caching
         scheduler = genai.SchedulerConfig()
-        scheduler.cache_size = settings.kv_cache_gib
+        scheduler.cache_size = max(1, settings.kv_cache_bytes >> 30)
         scheduler.max_num_seqs = settings.max_num_seqs
         self.step_tokens = scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
         scheduler.enable_prefix_caching = settings.enable_prefix_caching

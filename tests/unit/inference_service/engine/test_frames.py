@@ -20,7 +20,7 @@ SETTINGS = st.builds(
     device=TEXT,
     reproducible=st.booleans(),
     context_length=st.none() | st.integers(1, 2**32),
-    kv_cache_gib=st.integers(1, 2**32),
+    kv_cache_bytes=st.integers(1, 2**40),
     max_num_seqs=st.integers(1, 2**32),
     max_num_batched_tokens=st.integers(1, 2**32),
     enable_prefix_caching=st.booleans(),
@@ -49,12 +49,14 @@ LOGPROB = st.builds(
     frames.TokenLogprob, token_id=COUNT, token=st.binary(max_size=9), logprob=FINITE
 )
 IDS = st.lists(COUNT, max_size=9).map(tuple)
+PLACEMENT = st.builds(frames.Placement, cpus=st.none() | IDS, numa_node=st.none() | COUNT)
 
 
 def messages(kinds: object) -> st.SearchStrategy[list[object]]:
     """Build lists of messages of every kind, each field filled by its type."""
     strategies = {
         ModelSettings: SETTINGS,
+        frames.Placement: PLACEMENT,
         frames.Sampling: SAMPLING,
         int: COUNT,
         float: FINITE,
@@ -143,7 +145,7 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
     [
         {"max_num_seqs": 0},
         {"context_length": 0},
-        {"kv_cache_gib": 0},
+        {"kv_cache_bytes": 0},
         {"fake_step_seconds": -1},
         {"engine": "other"},
         {"no_such_setting": 1},

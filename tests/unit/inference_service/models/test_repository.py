@@ -48,7 +48,7 @@ def test_least_of_a_model(model: Path) -> None:
 def test_every_field_comes_from_its_file(model: Path) -> None:
     write(
         model,
-        model__toml='device = "GPU"\nreproducible = true\nkv_cache_gib = 2\nmax_num_seqs = 3',
+        model__toml='device = "GPU"\nreproducible = true\nkv_cache_bytes = 2\nmax_num_seqs = 3',
         config__json=CONTEXT | {"model_type": "llama"},
         generation_config__json={
             "do_sample": True,
@@ -67,7 +67,7 @@ def test_every_field_comes_from_its_file(model: Path) -> None:
     )
     folder = read_model(model)
     assert folder.settings == ModelSettings(
-        device="GPU", reproducible=True, kv_cache_gib=2, max_num_seqs=3
+        device="GPU", reproducible=True, kv_cache_bytes=2, max_num_seqs=3
     )
     assert folder.architecture == "llama"
     assert folder.chat_template == "T"

@@ -34,6 +34,16 @@ EXAMPLES = [
     errors.Draining(),
     errors.WorkerLost("m"),
     errors.ClientNotAllowed(),
+    errors.ModelLoadFailed("m", "timeout"),
+    errors.MemoryExhausted("m", 3, 2, 4),
+    errors.LoadCancelled("m"),
+    errors.ModelExists("m"),
+    errors.ModelInUse("m", "it is loaded"),
+    errors.SourceNotFound("none", source="hf:a/b"),
+    errors.SourceUnreachable("gone", source="hf:a/b"),
+    errors.SourceRefused("damaged", source="hf:a/b"),
+    errors.SourceNotAllowed("no", source="hf:a/b"),
+    errors.DiskFull("full", needed_bytes=2, free_bytes=1),
 ]
 
 

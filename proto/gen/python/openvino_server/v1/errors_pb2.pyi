@@ -92,6 +92,52 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     with nothing else running.
     Metadata: `model`, `prompt_tokens`.
     """
+    ERROR_REASON_MODEL_LOAD_FAILED: _ErrorReason.ValueType  # 14
+    """FAILED_PRECONDITION. The model could not be loaded. `ModelService` says why to
+    those who manage it.
+    Metadata: `model`, `cause` (a name of `LoadFailureCause`, in lower case).
+    """
+    ERROR_REASON_MEMORY_EXHAUSTED: _ErrorReason.ValueType  # 15
+    """RESOURCE_EXHAUSTED. The model doesn't fit into what is left of the server's memory
+    budget, and no idle model could make room.
+    Metadata: `model`, `needed_bytes`, `free_bytes` (with all idle models unloaded),
+    `budget_bytes`.
+    """
+    ERROR_REASON_LOAD_CANCELLED: _ErrorReason.ValueType  # 16
+    """ABORTED. The load was cancelled: the model was unloaded meanwhile.
+    Metadata: `model`.
+    """
+    ERROR_REASON_MODEL_EXISTS: _ErrorReason.ValueType  # 17
+    """ALREADY_EXISTS. There is a model of that name, or another is fetched under it.
+    Metadata: `model`.
+    """
+    ERROR_REASON_MODEL_IN_USE: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION. The model can't be deleted: it is loaded, in a read-only
+    folder, or another needs it.
+    Metadata: `model`.
+    """
+    ERROR_REASON_SOURCE_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """NOT_FOUND. The source answers, and has no such model.
+    Metadata: `source`.
+    """
+    ERROR_REASON_SOURCE_UNREACHABLE: _ErrorReason.ValueType  # 20
+    """UNAVAILABLE. The source doesn't answer.
+    Metadata: `source`.
+    """
+    ERROR_REASON_SOURCE_REFUSED: _ErrorReason.ValueType  # 21
+    """FAILED_PRECONDITION. What the source has is not what was promised, or not a model
+    that the engine can run.
+    Metadata: `source`.
+    """
+    ERROR_REASON_SOURCE_NOT_ALLOWED: _ErrorReason.ValueType  # 22
+    """PERMISSION_DENIED. The server's configuration doesn't allow this source, or the
+    source doesn't allow this server.
+    Metadata: `source`.
+    """
+    ERROR_REASON_DISK_FULL: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED. The disk has too little room.
+    Metadata: `needed_bytes`, `free_bytes`, where known.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why an RPC failed. It travels as `google.rpc.ErrorInfo` in
@@ -169,5 +215,51 @@ ERROR_REASON_KV_CACHE_EXHAUSTED: ErrorReason.ValueType  # 13
 """RESOURCE_EXHAUSTED. The key-value cache is too small for this prompt, even
 with nothing else running.
 Metadata: `model`, `prompt_tokens`.
+"""
+ERROR_REASON_MODEL_LOAD_FAILED: ErrorReason.ValueType  # 14
+"""FAILED_PRECONDITION. The model could not be loaded. `ModelService` says why to
+those who manage it.
+Metadata: `model`, `cause` (a name of `LoadFailureCause`, in lower case).
+"""
+ERROR_REASON_MEMORY_EXHAUSTED: ErrorReason.ValueType  # 15
+"""RESOURCE_EXHAUSTED. The model doesn't fit into what is left of the server's memory
+budget, and no idle model could make room.
+Metadata: `model`, `needed_bytes`, `free_bytes` (with all idle models unloaded),
+`budget_bytes`.
+"""
+ERROR_REASON_LOAD_CANCELLED: ErrorReason.ValueType  # 16
+"""ABORTED. The load was cancelled: the model was unloaded meanwhile.
+Metadata: `model`.
+"""
+ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 17
+"""ALREADY_EXISTS. There is a model of that name, or another is fetched under it.
+Metadata: `model`.
+"""
+ERROR_REASON_MODEL_IN_USE: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION. The model can't be deleted: it is loaded, in a read-only
+folder, or another needs it.
+Metadata: `model`.
+"""
+ERROR_REASON_SOURCE_NOT_FOUND: ErrorReason.ValueType  # 19
+"""NOT_FOUND. The source answers, and has no such model.
+Metadata: `source`.
+"""
+ERROR_REASON_SOURCE_UNREACHABLE: ErrorReason.ValueType  # 20
+"""UNAVAILABLE. The source doesn't answer.
+Metadata: `source`.
+"""
+ERROR_REASON_SOURCE_REFUSED: ErrorReason.ValueType  # 21
+"""FAILED_PRECONDITION. What the source has is not what was promised, or not a model
+that the engine can run.
+Metadata: `source`.
+"""
+ERROR_REASON_SOURCE_NOT_ALLOWED: ErrorReason.ValueType  # 22
+"""PERMISSION_DENIED. The server's configuration doesn't allow this source, or the
+source doesn't allow this server.
+Metadata: `source`.
+"""
+ERROR_REASON_DISK_FULL: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED. The disk has too little room.
+Metadata: `needed_bytes`, `free_bytes`, where known.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from openvino_server.v1 import models_pb2 as openvino__server_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/health.proto\x12\x12openvino_server.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fopenvino_server/v1/models.proto\"\x12\n\x10GetStatusRequest\"|\n\x11GetStatusResponse\x12\x0f\n\x07serving\x18\x01 \x01(\x08\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x33\n\x08replicas\x18\x03 \x03(\x0b\x32!.openvino_server.v1.ReplicaStatus\x12\x0f\n\x07version\x18\x04 \x01(\t\"\x9b\x02\n\rReplicaStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\r\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x10\n\x03pid\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x1c\n\x14outstanding_requests\x18\x05 \x01(\r\x12\r\n\x05steps\x18\x06 \x01(\x04\x12\x18\n\x10generated_tokens\x18\x07 \x01(\x04\x12\x30\n\rlast_step_age\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0ekv_cache_usage\x18\t \x01(\x02\x12\x10\n\x08restarts\x18\n \x01(\rB\x06\n\x04_pid2i\n\rHealthService\x12X\n\tGetStatus\x12$.openvino_server.v1.GetStatusRequest\x1a%.openvino_server.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/health.proto\x12\x12openvino_server.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fopenvino_server/v1/models.proto\"\x12\n\x10GetStatusRequest\"\xae\x01\n\x11GetStatusResponse\x12\x0f\n\x07serving\x18\x01 \x01(\x08\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x33\n\x08replicas\x18\x03 \x03(\x0b\x32!.openvino_server.v1.ReplicaStatus\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x30\n\x06memory\x18\x05 \x01(\x0b\x32 .openvino_server.v1.MemoryStatus\"f\n\x0cMemoryStatus\x12\x19\n\x0c\x62udget_bytes\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x16\n\x0ereserved_bytes\x18\x03 \x01(\x04\x42\x0f\n\r_budget_bytes\"\xc7\x02\n\rReplicaStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\r\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x10\n\x03pid\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x1c\n\x14outstanding_requests\x18\x05 \x01(\r\x12\r\n\x05steps\x18\x06 \x01(\x04\x12\x18\n\x10generated_tokens\x18\x07 \x01(\x04\x12\x30\n\rlast_step_age\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0ekv_cache_usage\x18\t \x01(\x02\x12\x10\n\x08restarts\x18\n \x01(\r\x12\x19\n\x0cmemory_bytes\x18\x0b \x01(\x04H\x01\x88\x01\x01\x42\x06\n\x04_pidB\x0f\n\r_memory_bytes2i\n\rHealthService\x12X\n\tGetStatus\x12$.openvino_server.v1.GetStatusRequest\x1a%.openvino_server.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTATUSREQUEST']._serialized_start=120
   _globals['_GETSTATUSREQUEST']._serialized_end=138
-  _globals['_GETSTATUSRESPONSE']._serialized_start=140
-  _globals['_GETSTATUSRESPONSE']._serialized_end=264
-  _globals['_REPLICASTATUS']._serialized_start=267
-  _globals['_REPLICASTATUS']._serialized_end=550
-  _globals['_HEALTHSERVICE']._serialized_start=552
-  _globals['_HEALTHSERVICE']._serialized_end=657
+  _globals['_GETSTATUSRESPONSE']._serialized_start=141
+  _globals['_GETSTATUSRESPONSE']._serialized_end=315
+  _globals['_MEMORYSTATUS']._serialized_start=317
+  _globals['_MEMORYSTATUS']._serialized_end=419
+  _globals['_REPLICASTATUS']._serialized_start=422
+  _globals['_REPLICASTATUS']._serialized_end=749
+  _globals['_HEALTHSERVICE']._serialized_start=751
+  _globals['_HEALTHSERVICE']._serialized_end=856
 # @@protoc_insertion_point(module_scope)

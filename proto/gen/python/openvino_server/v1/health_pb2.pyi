@@ -47,9 +47,10 @@ class GetStatusResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
     serving: _builtins.bool
-    """Whether every model that is to be loaded is ready, and the server is not
-    shutting down.
+    """Whether every model that is to be loaded at the start is ready, or has been
+    unloaded since by request, and the server is not shutting down.
     """
     draining: _builtins.bool
     """Whether the server is shutting down: running requests end, new ones are
@@ -61,6 +62,10 @@ class GetStatusResponse(_message.Message):
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaStatus]:
         """One for each engine worker, by model name and replica."""
 
+    @_builtins.property
+    def memory(self) -> Global___MemoryStatus:
+        """What the memory of all workers adds up to."""
+
     def __init__(
         self,
         *,
@@ -68,14 +73,49 @@ class GetStatusResponse(_message.Message):
         draining: _builtins.bool = ...,
         replicas: _abc.Iterable[Global___ReplicaStatus] | None = ...,
         version: _builtins.str = ...,
+        memory: Global___MemoryStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "replicas", b"replicas", "serving", b"serving", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "memory", b"memory", "replicas", b"replicas", "serving", b"serving", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class MemoryStatus(_message.Message):
+    """MemoryStatus is what the workers' memory adds up to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_BYTES_FIELD_NUMBER: _builtins.int
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    RESERVED_BYTES_FIELD_NUMBER: _builtins.int
+    budget_bytes: _builtins.int
+    """Bytes that loaded models may have together. Unset: no budget is set."""
+    used_bytes: _builtins.int
+    """Bytes that all processes of models have, as measured last."""
+    reserved_bytes: _builtins.int
+    """Bytes that are set aside: what loads that run will need, and what key-value
+    caches can still grow by.
+    """
+    def __init__(
+        self,
+        *,
+        budget_bytes: _builtins.int | None = ...,
+        used_bytes: _builtins.int = ...,
+        reserved_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_bytes", b"_budget_bytes", "budget_bytes", b"budget_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_bytes", b"_budget_bytes", "budget_bytes", b"budget_bytes", "reserved_bytes", b"reserved_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget_bytes: _TypeAlias = _typing.Literal["budget_bytes"]  # noqa: Y015
+    _WhichOneofArgType__budget_bytes: _TypeAlias = _typing.Literal["_budget_bytes", b"_budget_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_bytes) -> _WhichOneofReturnType__budget_bytes | None: ...
+
+Global___MemoryStatus: _TypeAlias = MemoryStatus  # noqa: Y015
 
 @_typing.final
 class ReplicaStatus(_message.Message):
@@ -95,6 +135,7 @@ class ReplicaStatus(_message.Message):
     LAST_STEP_AGE_FIELD_NUMBER: _builtins.int
     KV_CACHE_USAGE_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name."""
     replica: _builtins.int
@@ -113,6 +154,8 @@ class ReplicaStatus(_message.Message):
     """Part of the key-value cache in use at the last step, 0 to 1."""
     restarts: _builtins.int
     """Times that the worker was started again after it was lost."""
+    memory_bytes: _builtins.int
+    """Bytes of memory that the worker has, as measured last. Unset: no process runs."""
     @_builtins.property
     def last_step_age(self) -> _duration_pb2.Duration:
         """Time since the last step ended. Unset: no step yet."""
@@ -130,13 +173,19 @@ class ReplicaStatus(_message.Message):
         last_step_age: _duration_pb2.Duration | None = ...,
         kv_cache_usage: _builtins.float = ...,
         restarts: _builtins.int = ...,
+        memory_bytes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_pid", b"_pid", "last_step_age", b"last_step_age", "pid", b"pid"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes", "_pid", b"_pid", "last_step_age", b"last_step_age", "memory_bytes", b"memory_bytes", "pid", b"pid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pid", b"_pid", "generated_tokens", b"generated_tokens", "kv_cache_usage", b"kv_cache_usage", "last_step_age", b"last_step_age", "model", b"model", "outstanding_requests", b"outstanding_requests", "pid", b"pid", "replica", b"replica", "restarts", b"restarts", "state", b"state", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes", "_pid", b"_pid", "generated_tokens", b"generated_tokens", "kv_cache_usage", b"kv_cache_usage", "last_step_age", b"last_step_age", "memory_bytes", b"memory_bytes", "model", b"model", "outstanding_requests", b"outstanding_requests", "pid", b"pid", "replica", b"replica", "restarts", b"restarts", "state", b"state", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__memory_bytes: _TypeAlias = _typing.Literal["memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_bytes: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes"]  # noqa: Y015
     _WhichOneofReturnType__pid: _TypeAlias = _typing.Literal["pid"]  # noqa: Y015
     _WhichOneofArgType__pid: _TypeAlias = _typing.Literal["_pid", b"_pid"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_bytes) -> _WhichOneofReturnType__memory_bytes | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pid) -> _WhichOneofReturnType__pid | None: ...
 
 Global___ReplicaStatus: _TypeAlias = ReplicaStatus  # noqa: Y015

@@ -22,68 +22,69 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from openvino_server.v1 import chat_pb2 as openvino__server_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"openvino_server/v1/inference.proto\x12\x12openvino_server.v1\x1a\x1dopenvino_server/v1/chat.proto\"\xc5\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x04\x63hat\x18\x02 \x01(\x0b\x32\x1d.openvino_server.v1.ChatInputH\x00\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12\x31\n\ttoken_ids\x18\x04 \x01(\x0b\x32\x1c.openvino_server.v1.TokenIdsH\x00\x12\x34\n\x08sampling\x18\x05 \x01(\x0b\x32\".openvino_server.v1.SamplingParams\x12\x38\n\nconstraint\x18\x06 \x01(\x0b\x32$.openvino_server.v1.OutputConstraint\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x07 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05inputB\x15\n\x13_add_special_tokens\"\xc2\x01\n\x10OutputConstraint\x12\x15\n\x0bjson_schema\x18\x01 \x01(\tH\x00\x12\x35\n\x0bjson_object\x18\x02 \x01(\x0b\x32\x1e.openvino_server.v1.JsonObjectH\x00\x12\x0f\n\x05regex\x18\x03 \x01(\tH\x00\x12.\n\x07\x63hoices\x18\x04 \x01(\x0b\x32\x1b.openvino_server.v1.ChoicesH\x00\x12\x11\n\x07grammar\x18\x05 \x01(\tH\x00\x42\x0c\n\nconstraint\"\x0c\n\nJsonObject\"\x18\n\x07\x43hoices\x12\r\n\x05texts\x18\x01 \x03(\t\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x92\x04\n\x0eSamplingParams\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x12\n\x05min_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x05 \x01(\rH\x04\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x06 \x01(\x02H\x05\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x07 \x01(\x02H\x06\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x08 \x01(\x02H\x07\x88\x01\x01\x12\x17\n\nmax_tokens\x18\t \x01(\rH\x08\x88\x01\x01\x12\x17\n\nmin_tokens\x18\n \x01(\rH\t\x88\x01\x01\x12\x0c\n\x04stop\x18\x0b \x03(\t\x12\x17\n\nignore_eos\x18\x0c \x01(\x08H\n\x88\x01\x01\x12\x0e\n\x01n\x18\r \x01(\rH\x0b\x88\x01\x01\x12\x15\n\x08logprobs\x18\x0e \x01(\x08H\x0c\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_pB\x07\n\x05_seedB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\r\n\x0b_max_tokensB\r\n\x0b_min_tokensB\r\n\x0b_ignore_eosB\x04\n\x02_nB\x0b\n\t_logprobs\"E\n\x10GenerateResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.openvino_server.v1.GenerateEvent\"\xa9\x02\n\rGenerateEvent\x12\r\n\x05index\x18\x01 \x01(\r\x12.\n\x07started\x18\x02 \x01(\x0b\x32\x1b.openvino_server.v1.StartedH\x00\x12-\n\x04text\x18\x03 \x01(\x0b\x32\x1d.openvino_server.v1.TextDeltaH\x00\x12\x37\n\treasoning\x18\x04 \x01(\x0b\x32\".openvino_server.v1.ReasoningDeltaH\x00\x12\x36\n\ttool_call\x18\x05 \x01(\x0b\x32!.openvino_server.v1.ToolCallDeltaH\x00\x12\x30\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x1c.openvino_server.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"N\n\x07Started\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x1a\n\rcached_tokens\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x10\n\x0e_cached_tokens\"M\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x32\n\x08logprobs\x18\x02 \x03(\x0b\x32 .openvino_server.v1.TokenLogprob\"@\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\"R\n\x0eReasoningDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x32\n\x08logprobs\x18\x02 \x03(\x0b\x32 .openvino_server.v1.TokenLogprob\"u\n\rToolCallDelta\x12\x12\n\ncall_index\x18\x01 \x01(\r\x12\x0f\n\x02id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x14\x61rguments_json_delta\x18\x04 \x01(\tB\x05\n\x03_idB\x07\n\x05_name\"\x92\x01\n\x08\x46inished\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .openvino_server.v1.FinishReason\x12\x19\n\x0cmatched_stop\x18\x02 \x01(\tH\x00\x88\x01\x01\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.openvino_server.v1.UsageB\x0f\n\r_matched_stop\"\x81\x01\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x1a\n\rcached_tokens\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\rB\x10\n\x0e_cached_tokens\"\xa0\x01\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12-\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x1d.openvino_server.v1.ChatInputH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05inputB\x15\n\x13_add_special_tokens\"=\n\x10TokenizeResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\r\x12\x16\n\x0e\x63ontext_length\x18\x02 \x01(\r\"o\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12 \n\x13skip_special_tokens\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x16\n\x14_skip_special_tokens\"\"\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x85\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12/\n\ttoken_ids\x18\x03 \x03(\x0b\x32\x1c.openvino_server.v1.TokenIds\x12\x17\n\ndimensions\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"Y\n\rEmbedResponse\x12\x31\n\nembeddings\x18\x01 \x03(\x0b\x32\x1d.openvino_server.v1.Embedding\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"^\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x03(\t\x12\x12\n\x05top_n\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_top_n\"Z\n\x0eRerankResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .openvino_server.v1.RerankResult\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"6\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x02*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x32\xbe\x03\n\x10InferenceService\x12W\n\x08Generate\x12#.openvino_server.v1.GenerateRequest\x1a$.openvino_server.v1.GenerateResponse0\x01\x12U\n\x08Tokenize\x12#.openvino_server.v1.TokenizeRequest\x1a$.openvino_server.v1.TokenizeResponse\x12[\n\nDetokenize\x12%.openvino_server.v1.DetokenizeRequest\x1a&.openvino_server.v1.DetokenizeResponse\x12L\n\x05\x45mbed\x12 .openvino_server.v1.EmbedRequest\x1a!.openvino_server.v1.EmbedResponse\x12O\n\x06Rerank\x12!.openvino_server.v1.RerankRequest\x1a\".openvino_server.v1.RerankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"openvino_server/v1/inference.proto\x12\x12openvino_server.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dopenvino_server/v1/chat.proto\"\xf4\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x04\x63hat\x18\x02 \x01(\x0b\x32\x1d.openvino_server.v1.ChatInputH\x00\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12\x31\n\ttoken_ids\x18\x04 \x01(\x0b\x32\x1c.openvino_server.v1.TokenIdsH\x00\x12\x34\n\x08sampling\x18\x05 \x01(\x0b\x32\".openvino_server.v1.SamplingParams\x12\x38\n\nconstraint\x18\x06 \x01(\x0b\x32$.openvino_server.v1.OutputConstraint\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12-\n\nkeep_alive\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x07\n\x05inputB\x15\n\x13_add_special_tokens\"\xc2\x01\n\x10OutputConstraint\x12\x15\n\x0bjson_schema\x18\x01 \x01(\tH\x00\x12\x35\n\x0bjson_object\x18\x02 \x01(\x0b\x32\x1e.openvino_server.v1.JsonObjectH\x00\x12\x0f\n\x05regex\x18\x03 \x01(\tH\x00\x12.\n\x07\x63hoices\x18\x04 \x01(\x0b\x32\x1b.openvino_server.v1.ChoicesH\x00\x12\x11\n\x07grammar\x18\x05 \x01(\tH\x00\x42\x0c\n\nconstraint\"\x0c\n\nJsonObject\"\x18\n\x07\x43hoices\x12\r\n\x05texts\x18\x01 \x03(\t\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x92\x04\n\x0eSamplingParams\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x12\n\x05min_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x05 \x01(\rH\x04\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x06 \x01(\x02H\x05\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x07 \x01(\x02H\x06\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x08 \x01(\x02H\x07\x88\x01\x01\x12\x17\n\nmax_tokens\x18\t \x01(\rH\x08\x88\x01\x01\x12\x17\n\nmin_tokens\x18\n \x01(\rH\t\x88\x01\x01\x12\x0c\n\x04stop\x18\x0b \x03(\t\x12\x17\n\nignore_eos\x18\x0c \x01(\x08H\n\x88\x01\x01\x12\x0e\n\x01n\x18\r \x01(\rH\x0b\x88\x01\x01\x12\x15\n\x08logprobs\x18\x0e \x01(\x08H\x0c\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_pB\x07\n\x05_seedB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\r\n\x0b_max_tokensB\r\n\x0b_min_tokensB\r\n\x0b_ignore_eosB\x04\n\x02_nB\x0b\n\t_logprobs\"E\n\x10GenerateResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.openvino_server.v1.GenerateEvent\"\xa9\x02\n\rGenerateEvent\x12\r\n\x05index\x18\x01 \x01(\r\x12.\n\x07started\x18\x02 \x01(\x0b\x32\x1b.openvino_server.v1.StartedH\x00\x12-\n\x04text\x18\x03 \x01(\x0b\x32\x1d.openvino_server.v1.TextDeltaH\x00\x12\x37\n\treasoning\x18\x04 \x01(\x0b\x32\".openvino_server.v1.ReasoningDeltaH\x00\x12\x36\n\ttool_call\x18\x05 \x01(\x0b\x32!.openvino_server.v1.ToolCallDeltaH\x00\x12\x30\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x1c.openvino_server.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"N\n\x07Started\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x1a\n\rcached_tokens\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x10\n\x0e_cached_tokens\"M\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x32\n\x08logprobs\x18\x02 \x03(\x0b\x32 .openvino_server.v1.TokenLogprob\"@\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\"R\n\x0eReasoningDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x32\n\x08logprobs\x18\x02 \x03(\x0b\x32 .openvino_server.v1.TokenLogprob\"u\n\rToolCallDelta\x12\x12\n\ncall_index\x18\x01 \x01(\r\x12\x0f\n\x02id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x14\x61rguments_json_delta\x18\x04 \x01(\tB\x05\n\x03_idB\x07\n\x05_name\"\x92\x01\n\x08\x46inished\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .openvino_server.v1.FinishReason\x12\x19\n\x0cmatched_stop\x18\x02 \x01(\tH\x00\x88\x01\x01\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.openvino_server.v1.UsageB\x0f\n\r_matched_stop\"\x81\x01\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x1a\n\rcached_tokens\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\rB\x10\n\x0e_cached_tokens\"\xa0\x01\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12-\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x1d.openvino_server.v1.ChatInputH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05inputB\x15\n\x13_add_special_tokens\"=\n\x10TokenizeResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\r\x12\x16\n\x0e\x63ontext_length\x18\x02 \x01(\r\"o\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12 \n\x13skip_special_tokens\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x16\n\x14_skip_special_tokens\"\"\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"\xb4\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12/\n\ttoken_ids\x18\x03 \x03(\x0b\x32\x1c.openvino_server.v1.TokenIds\x12\x17\n\ndimensions\x18\x04 \x01(\rH\x00\x88\x01\x01\x12-\n\nkeep_alive\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0b_dimensions\"Y\n\rEmbedResponse\x12\x31\n\nembeddings\x18\x01 \x03(\x0b\x32\x1d.openvino_server.v1.Embedding\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x8d\x01\n\rRerankRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x03(\t\x12\x12\n\x05top_n\x18\x04 \x01(\rH\x00\x88\x01\x01\x12-\n\nkeep_alive\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06_top_n\"Z\n\x0eRerankResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .openvino_server.v1.RerankResult\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"6\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x02*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x32\xbe\x03\n\x10InferenceService\x12W\n\x08Generate\x12#.openvino_server.v1.GenerateRequest\x1a$.openvino_server.v1.GenerateResponse0\x01\x12U\n\x08Tokenize\x12#.openvino_server.v1.TokenizeRequest\x1a$.openvino_server.v1.TokenizeResponse\x12[\n\nDetokenize\x12%.openvino_server.v1.DetokenizeRequest\x1a&.openvino_server.v1.DetokenizeResponse\x12L\n\x05\x45mbed\x12 .openvino_server.v1.EmbedRequest\x1a!.openvino_server.v1.EmbedResponse\x12O\n\x06Rerank\x12!.openvino_server.v1.RerankRequest\x1a\".openvino_server.v1.RerankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'openvino_server.v1.inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=3167
-  _globals['_FINISHREASON']._serialized_end=3292
-  _globals['_GENERATEREQUEST']._serialized_start=90
-  _globals['_GENERATEREQUEST']._serialized_end=415
-  _globals['_OUTPUTCONSTRAINT']._serialized_start=418
-  _globals['_OUTPUTCONSTRAINT']._serialized_end=612
-  _globals['_JSONOBJECT']._serialized_start=614
-  _globals['_JSONOBJECT']._serialized_end=626
-  _globals['_CHOICES']._serialized_start=628
-  _globals['_CHOICES']._serialized_end=652
-  _globals['_TOKENIDS']._serialized_start=654
-  _globals['_TOKENIDS']._serialized_end=677
-  _globals['_SAMPLINGPARAMS']._serialized_start=680
-  _globals['_SAMPLINGPARAMS']._serialized_end=1210
-  _globals['_GENERATERESPONSE']._serialized_start=1212
-  _globals['_GENERATERESPONSE']._serialized_end=1281
-  _globals['_GENERATEEVENT']._serialized_start=1284
-  _globals['_GENERATEEVENT']._serialized_end=1581
-  _globals['_STARTED']._serialized_start=1583
-  _globals['_STARTED']._serialized_end=1661
-  _globals['_TEXTDELTA']._serialized_start=1663
-  _globals['_TEXTDELTA']._serialized_end=1740
-  _globals['_TOKENLOGPROB']._serialized_start=1742
-  _globals['_TOKENLOGPROB']._serialized_end=1806
-  _globals['_REASONINGDELTA']._serialized_start=1808
-  _globals['_REASONINGDELTA']._serialized_end=1890
-  _globals['_TOOLCALLDELTA']._serialized_start=1892
-  _globals['_TOOLCALLDELTA']._serialized_end=2009
-  _globals['_FINISHED']._serialized_start=2012
-  _globals['_FINISHED']._serialized_end=2158
-  _globals['_USAGE']._serialized_start=2161
-  _globals['_USAGE']._serialized_end=2290
-  _globals['_TOKENIZEREQUEST']._serialized_start=2293
-  _globals['_TOKENIZEREQUEST']._serialized_end=2453
-  _globals['_TOKENIZERESPONSE']._serialized_start=2455
-  _globals['_TOKENIZERESPONSE']._serialized_end=2516
-  _globals['_DETOKENIZEREQUEST']._serialized_start=2518
-  _globals['_DETOKENIZEREQUEST']._serialized_end=2629
-  _globals['_DETOKENIZERESPONSE']._serialized_start=2631
-  _globals['_DETOKENIZERESPONSE']._serialized_end=2665
-  _globals['_EMBEDREQUEST']._serialized_start=2668
-  _globals['_EMBEDREQUEST']._serialized_end=2801
-  _globals['_EMBEDRESPONSE']._serialized_start=2803
-  _globals['_EMBEDRESPONSE']._serialized_end=2892
-  _globals['_EMBEDDING']._serialized_start=2894
-  _globals['_EMBEDDING']._serialized_end=2921
-  _globals['_RERANKREQUEST']._serialized_start=2923
-  _globals['_RERANKREQUEST']._serialized_end=3017
-  _globals['_RERANKRESPONSE']._serialized_start=3019
-  _globals['_RERANKRESPONSE']._serialized_end=3109
-  _globals['_RERANKRESULT']._serialized_start=3111
-  _globals['_RERANKRESULT']._serialized_end=3165
-  _globals['_INFERENCESERVICE']._serialized_start=3295
-  _globals['_INFERENCESERVICE']._serialized_end=3741
+  _globals['_FINISHREASON']._serialized_start=3341
+  _globals['_FINISHREASON']._serialized_end=3466
+  _globals['_GENERATEREQUEST']._serialized_start=122
+  _globals['_GENERATEREQUEST']._serialized_end=494
+  _globals['_OUTPUTCONSTRAINT']._serialized_start=497
+  _globals['_OUTPUTCONSTRAINT']._serialized_end=691
+  _globals['_JSONOBJECT']._serialized_start=693
+  _globals['_JSONOBJECT']._serialized_end=705
+  _globals['_CHOICES']._serialized_start=707
+  _globals['_CHOICES']._serialized_end=731
+  _globals['_TOKENIDS']._serialized_start=733
+  _globals['_TOKENIDS']._serialized_end=756
+  _globals['_SAMPLINGPARAMS']._serialized_start=759
+  _globals['_SAMPLINGPARAMS']._serialized_end=1289
+  _globals['_GENERATERESPONSE']._serialized_start=1291
+  _globals['_GENERATERESPONSE']._serialized_end=1360
+  _globals['_GENERATEEVENT']._serialized_start=1363
+  _globals['_GENERATEEVENT']._serialized_end=1660
+  _globals['_STARTED']._serialized_start=1662
+  _globals['_STARTED']._serialized_end=1740
+  _globals['_TEXTDELTA']._serialized_start=1742
+  _globals['_TEXTDELTA']._serialized_end=1819
+  _globals['_TOKENLOGPROB']._serialized_start=1821
+  _globals['_TOKENLOGPROB']._serialized_end=1885
+  _globals['_REASONINGDELTA']._serialized_start=1887
+  _globals['_REASONINGDELTA']._serialized_end=1969
+  _globals['_TOOLCALLDELTA']._serialized_start=1971
+  _globals['_TOOLCALLDELTA']._serialized_end=2088
+  _globals['_FINISHED']._serialized_start=2091
+  _globals['_FINISHED']._serialized_end=2237
+  _globals['_USAGE']._serialized_start=2240
+  _globals['_USAGE']._serialized_end=2369
+  _globals['_TOKENIZEREQUEST']._serialized_start=2372
+  _globals['_TOKENIZEREQUEST']._serialized_end=2532
+  _globals['_TOKENIZERESPONSE']._serialized_start=2534
+  _globals['_TOKENIZERESPONSE']._serialized_end=2595
+  _globals['_DETOKENIZEREQUEST']._serialized_start=2597
+  _globals['_DETOKENIZEREQUEST']._serialized_end=2708
+  _globals['_DETOKENIZERESPONSE']._serialized_start=2710
+  _globals['_DETOKENIZERESPONSE']._serialized_end=2744
+  _globals['_EMBEDREQUEST']._serialized_start=2747
+  _globals['_EMBEDREQUEST']._serialized_end=2927
+  _globals['_EMBEDRESPONSE']._serialized_start=2929
+  _globals['_EMBEDRESPONSE']._serialized_end=3018
+  _globals['_EMBEDDING']._serialized_start=3020
+  _globals['_EMBEDDING']._serialized_end=3047
+  _globals['_RERANKREQUEST']._serialized_start=3050
+  _globals['_RERANKREQUEST']._serialized_end=3191
+  _globals['_RERANKRESPONSE']._serialized_start=3193
+  _globals['_RERANKRESPONSE']._serialized_end=3283
+  _globals['_RERANKRESULT']._serialized_start=3285
+  _globals['_RERANKRESULT']._serialized_end=3339
+  _globals['_INFERENCESERVICE']._serialized_start=3469
+  _globals['_INFERENCESERVICE']._serialized_end=3915
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -61,8 +62,11 @@ class GenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     CONSTRAINT_FIELD_NUMBER: _builtins.int
     ADD_SPECIAL_TOKENS_FIELD_NUMBER: _builtins.int
+    KEEP_ALIVE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model's name, as `ModelService.ListModels` gives it. Required."""
+    """The model's name, as `ModelService.ListModels` gives it, or an alias; with
+    `:ADAPTER` behind it, with that LoRA adapter. Required.
+    """
     prompt: _builtins.str
     """Text, given to the model as it is; special tokens in it are recognized."""
     add_special_tokens: _builtins.bool
@@ -89,6 +93,13 @@ class GenerateRequest(_message.Message):
         or `min_tokens`, nor with a required tool choice. Unset: any.
         """
 
+    @_builtins.property
+    def keep_alive(self) -> _duration_pb2.Duration:
+        """How long the model stays loaded after this request if no other comes; zero or
+        more unloads it then, less than zero keeps it for ever. It holds until the next
+        request, and not for pinned models. Unset: as the model's settings say.
+        """
+
     def __init__(
         self,
         *,
@@ -99,10 +110,11 @@ class GenerateRequest(_message.Message):
         sampling: Global___SamplingParams | None = ...,
         constraint: Global___OutputConstraint | None = ...,
         add_special_tokens: _builtins.bool | None = ...,
+        keep_alive: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "add_special_tokens", b"add_special_tokens", "chat", b"chat", "constraint", b"constraint", "input", b"input", "prompt", b"prompt", "sampling", b"sampling", "token_ids", b"token_ids"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "add_special_tokens", b"add_special_tokens", "chat", b"chat", "constraint", b"constraint", "input", b"input", "keep_alive", b"keep_alive", "prompt", b"prompt", "sampling", b"sampling", "token_ids", b"token_ids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "add_special_tokens", b"add_special_tokens", "chat", b"chat", "constraint", b"constraint", "input", b"input", "model", b"model", "prompt", b"prompt", "sampling", b"sampling", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens", "add_special_tokens", b"add_special_tokens", "chat", b"chat", "constraint", b"constraint", "input", b"input", "keep_alive", b"keep_alive", "model", b"model", "prompt", b"prompt", "sampling", b"sampling", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__add_special_tokens: _TypeAlias = _typing.Literal["add_special_tokens"]  # noqa: Y015
     _WhichOneofArgType__add_special_tokens: _TypeAlias = _typing.Literal["_add_special_tokens", b"_add_special_tokens"]  # noqa: Y015
@@ -837,6 +849,7 @@ class EmbedRequest(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     TOKEN_IDS_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
+    KEEP_ALIVE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name. Required."""
     dimensions: _builtins.int
@@ -851,6 +864,13 @@ class EmbedRequest(_message.Message):
     def token_ids(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenIds]:
         """The token ids, in place of texts, at most 2,048 lists."""
 
+    @_builtins.property
+    def keep_alive(self) -> _duration_pb2.Duration:
+        """How long the model stays loaded after this request if no other comes; zero or
+        more unloads it then, less than zero keeps it for ever. It holds until the next
+        request, and not for pinned models. Unset: as the model's settings say.
+        """
+
     def __init__(
         self,
         *,
@@ -858,10 +878,11 @@ class EmbedRequest(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         token_ids: _abc.Iterable[Global___TokenIds] | None = ...,
         dimensions: _builtins.int | None = ...,
+        keep_alive: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "keep_alive", b"keep_alive"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "model", b"model", "texts", b"texts", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "keep_alive", b"keep_alive", "model", b"model", "texts", b"texts", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
     _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015
@@ -931,6 +952,7 @@ class RerankRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     TOP_N_FIELD_NUMBER: _builtins.int
+    KEEP_ALIVE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name. Required."""
     query: _builtins.str
@@ -941,6 +963,13 @@ class RerankRequest(_message.Message):
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The documents, 1 to 1,024."""
 
+    @_builtins.property
+    def keep_alive(self) -> _duration_pb2.Duration:
+        """How long the model stays loaded after this request if no other comes; zero or
+        more unloads it then, less than zero keeps it for ever. It holds until the next
+        request, and not for pinned models. Unset: as the model's settings say.
+        """
+
     def __init__(
         self,
         *,
@@ -948,10 +977,11 @@ class RerankRequest(_message.Message):
         query: _builtins.str = ...,
         documents: _abc.Iterable[_builtins.str] | None = ...,
         top_n: _builtins.int | None = ...,
+        keep_alive: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "top_n", b"top_n"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "keep_alive", b"keep_alive", "top_n", b"top_n"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "documents", b"documents", "model", b"model", "query", b"query", "top_n", b"top_n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "documents", b"documents", "keep_alive", b"keep_alive", "model", b"model", "query", b"query", "top_n", b"top_n"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__top_n: _TypeAlias = _typing.Literal["top_n"]  # noqa: Y015
     _WhichOneofArgType__top_n: _TypeAlias = _typing.Literal["_top_n", b"_top_n"]  # noqa: Y015

@@ -31,7 +31,9 @@ class InferenceServiceStub:
     tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
-    CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
+    CLIENT_NOT_ALLOWED; see `ErrorReason`. Where the server loads models on request,
+    the first request for one waits for the load, which may fail with
+    MODEL_LOAD_FAILED, MEMORY_EXHAUSTED or LOAD_CANCELLED. Request metadata `x-request-id`, if
     well formed (1 to 128 characters of `a-z A-Z 0-9 . _ : -`), names the request in
     every log; otherwise the server makes an id. Either way the id comes back in
     the initial metadata under the same key.
@@ -73,7 +75,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
-    CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
+    CLIENT_NOT_ALLOWED; see `ErrorReason`. Where the server loads models on request,
+    the first request for one waits for the load, which may fail with
+    MODEL_LOAD_FAILED, MEMORY_EXHAUSTED or LOAD_CANCELLED. Request metadata `x-request-id`, if
     well formed (1 to 128 characters of `a-z A-Z 0-9 . _ : -`), names the request in
     every log; otherwise the server makes an id. Either way the id comes back in
     the initial metadata under the same key.
@@ -111,7 +115,9 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     tokenization.
 
     Every RPC may fail with MODEL_NOT_FOUND, MODEL_NOT_READY, DRAINING or
-    CLIENT_NOT_ALLOWED; see `ErrorReason`. Request metadata `x-request-id`, if
+    CLIENT_NOT_ALLOWED; see `ErrorReason`. Where the server loads models on request,
+    the first request for one waits for the load, which may fail with
+    MODEL_LOAD_FAILED, MEMORY_EXHAUSTED or LOAD_CANCELLED. Request metadata `x-request-id`, if
     well formed (1 to 128 characters of `a-z A-Z 0-9 . _ : -`), names the request in
     every log; otherwise the server makes an id. Either way the id comes back in
     the initial metadata under the same key.

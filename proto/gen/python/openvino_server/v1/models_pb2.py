@@ -22,50 +22,63 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/models.proto\x12\x12openvino_server.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x14\n\x07\x66\x61ilure\x18\x03 \x01(\tH\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x63ontext_length\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x0c\x61rchitecture\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x0creproducible\x18\x07 \x01(\x08\x12+\n\x04kind\x18\x08 \x01(\x0e\x32\x1d.openvino_server.v1.ModelKindB\n\n\x08_failureB\x11\n\x0f_context_lengthB\x0f\n\r_architecture\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.openvino_server.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\" \n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11LoadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"\"\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13UnloadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"0\n\x10PullModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"V\n\x11PullModelResponse\x12\x17\n\x0f\x63ompleted_bytes\x18\x01 \x01(\x04\x12\x18\n\x0btotal_bytes\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x0e\n\x0c_total_bytes\"\"\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse\"\x14\n\x12WatchModelsRequest\"?\n\x13WatchModelsResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model*s\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_KIND_GENERATION\x10\x01\x12\x18\n\x14MODEL_KIND_EMBEDDING\x10\x02\x12\x15\n\x11MODEL_KIND_RERANK\x10\x03*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\x9c\x05\n\x0cModelService\x12[\n\nListModels\x12%.openvino_server.v1.ListModelsRequest\x1a&.openvino_server.v1.ListModelsResponse\x12U\n\x08GetModel\x12#.openvino_server.v1.GetModelRequest\x1a$.openvino_server.v1.GetModelResponse\x12Z\n\tLoadModel\x12$.openvino_server.v1.LoadModelRequest\x1a%.openvino_server.v1.LoadModelResponse0\x01\x12^\n\x0bUnloadModel\x12&.openvino_server.v1.UnloadModelRequest\x1a\'.openvino_server.v1.UnloadModelResponse\x12Z\n\tPullModel\x12$.openvino_server.v1.PullModelRequest\x1a%.openvino_server.v1.PullModelResponse0\x01\x12^\n\x0b\x44\x65leteModel\x12&.openvino_server.v1.DeleteModelRequest\x1a\'.openvino_server.v1.DeleteModelResponse\x12`\n\x0bWatchModels\x12&.openvino_server.v1.WatchModelsRequest\x1a\'.openvino_server.v1.WatchModelsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fopenvino_server/v1/models.proto\x12\x12openvino_server.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x06\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.openvino_server.v1.ModelState\x12\x14\n\x07\x66\x61ilure\x18\x03 \x01(\tH\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x63ontext_length\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x0c\x61rchitecture\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x0creproducible\x18\x07 \x01(\x08\x12+\n\x04kind\x18\x08 \x01(\x0e\x32\x1d.openvino_server.v1.ModelKind\x12\x14\n\x07version\x18\t \x01(\tH\x03\x88\x01\x01\x12/\n\x06\x66ormat\x18\n \x01(\x0e\x32\x1f.openvino_server.v1.ModelFormat\x12\x16\n\tprecision\x18\x0b \x01(\tH\x04\x88\x01\x01\x12\x12\n\nsize_bytes\x18\x0c \x01(\x04\x12\x19\n\x0cmemory_bytes\x18\r \x01(\x04H\x05\x88\x01\x01\x12\x0f\n\x07\x61liases\x18\x0e \x03(\t\x12\x0e\n\x06pinned\x18\x0f \x01(\x08\x12\x10\n\x08replicas\x18\x10 \x01(\r\x12\x16\n\x0eready_replicas\x18\x11 \x01(\r\x12;\n\rfailure_cause\x18\x12 \x01(\x0e\x32$.openvino_server.v1.LoadFailureCause\x12\x31\n\rlast_use_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bidle_unload\x18\x14 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61\x64\x61pters\x18\x15 \x03(\t\x12\x11\n\tread_only\x18\x16 \x01(\x08\x12\x12\n\x05stage\x18\x17 \x01(\tH\x06\x88\x01\x01\x42\n\n\x08_failureB\x11\n\x0f_context_lengthB\x0f\n\r_architectureB\n\n\x08_versionB\x0c\n\n_precisionB\x0f\n\r_memory_bytesB\x08\n\x06_stage\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.openvino_server.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"\x80\x01\n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06reload\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x06\x64\x65tach\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x13\n\x06pinned\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\t\n\x07_reloadB\t\n\x07_detachB\t\n\x07_pinned\"=\n\x11LoadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"T\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\rdrain_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"?\n\x13UnloadModelResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\"\xdf\x02\n\x10PullModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x15\n\x08revision\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0e\x61llow_patterns\x18\x04 \x03(\t\x12\x12\n\x05token\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x17\n\ncompanions\x18\x06 \x01(\tH\x02\x88\x01\x01\x12@\n\x06sha256\x18\x07 \x03(\x0b\x32\x30.openvino_server.v1.PullModelRequest.Sha256Entry\x12:\n\x0b\x63ompression\x18\x08 \x01(\x0b\x32%.openvino_server.v1.WeightCompression\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_revisionB\x08\n\x06_tokenB\r\n\x0b_companions\"m\n\x11WeightCompression\x12\x30\n\x06\x66ormat\x18\x01 \x01(\x0e\x32 .openvino_server.v1.WeightFormat\x12\x17\n\ngroup_size\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\r\n\x0b_group_size\"\x8f\x01\n\x11PullModelResponse\x12\x17\n\x0f\x63ompleted_bytes\x18\x01 \x01(\x04\x12\x18\n\x0btotal_bytes\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12(\n\x05model\x18\x04 \x01(\x0b\x32\x19.openvino_server.v1.ModelB\x0e\n\x0c_total_bytes\"B\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06unload\x18\x02 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_unload\"\x15\n\x13\x44\x65leteModelResponse\"#\n\x12WatchModelsRequest\x12\r\n\x05names\x18\x01 \x03(\t\"|\n\x13WatchModelsResponse\x12(\n\x05model\x18\x01 \x01(\x0b\x32\x19.openvino_server.v1.Model\x12\x19\n\x0cremoved_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07started\x18\x03 \x01(\x08\x42\x0f\n\r_removed_name*s\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_KIND_GENERATION\x10\x01\x12\x18\n\x14MODEL_KIND_EMBEDDING\x10\x02\x12\x15\n\x11MODEL_KIND_RERANK\x10\x03*\x8e\x01\n\x0bModelFormat\x12\x1c\n\x18MODEL_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18MODEL_FORMAT_OPENVINO_IR\x10\x01\x12\x15\n\x11MODEL_FORMAT_GGUF\x10\x02\x12\x15\n\x11MODEL_FORMAT_ONNX\x10\x03\x12\x15\n\x11MODEL_FORMAT_FAKE\x10\x04*\xa5\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05*\xb6\x02\n\x10LoadFailureCause\x12\"\n\x1eLOAD_FAILURE_CAUSE_UNSPECIFIED\x10\x00\x12$\n LOAD_FAILURE_CAUSE_INVALID_FILES\x10\x01\x12\'\n#LOAD_FAILURE_CAUSE_INVALID_SETTINGS\x10\x02\x12\"\n\x1eLOAD_FAILURE_CAUSE_UNSUPPORTED\x10\x03\x12$\n LOAD_FAILURE_CAUSE_OUT_OF_MEMORY\x10\x04\x12\x1e\n\x1aLOAD_FAILURE_CAUSE_TIMEOUT\x10\x05\x12\"\n\x1eLOAD_FAILURE_CAUSE_WORKER_DIED\x10\x06\x12!\n\x1dLOAD_FAILURE_CAUSE_CONVERSION\x10\x07*~\n\x0cWeightFormat\x12\x1d\n\x19WEIGHT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12WEIGHT_FORMAT_INT8\x10\x01\x12\x1a\n\x16WEIGHT_FORMAT_INT4_SYM\x10\x02\x12\x1b\n\x17WEIGHT_FORMAT_INT4_ASYM\x10\x03\x32\x9c\x05\n\x0cModelService\x12[\n\nListModels\x12%.openvino_server.v1.ListModelsRequest\x1a&.openvino_server.v1.ListModelsResponse\x12U\n\x08GetModel\x12#.openvino_server.v1.GetModelRequest\x1a$.openvino_server.v1.GetModelResponse\x12Z\n\tLoadModel\x12$.openvino_server.v1.LoadModelRequest\x1a%.openvino_server.v1.LoadModelResponse0\x01\x12^\n\x0bUnloadModel\x12&.openvino_server.v1.UnloadModelRequest\x1a\'.openvino_server.v1.UnloadModelResponse\x12Z\n\tPullModel\x12$.openvino_server.v1.PullModelRequest\x1a%.openvino_server.v1.PullModelResponse0\x01\x12^\n\x0b\x44\x65leteModel\x12&.openvino_server.v1.DeleteModelRequest\x1a\'.openvino_server.v1.DeleteModelResponse\x12`\n\x0bWatchModels\x12&.openvino_server.v1.WatchModelsRequest\x1a\'.openvino_server.v1.WatchModelsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'openvino_server.v1.models_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELKIND']._serialized_start=1064
-  _globals['_MODELKIND']._serialized_end=1179
-  _globals['_MODELSTATE']._serialized_start=1182
-  _globals['_MODELSTATE']._serialized_end=1347
-  _globals['_MODEL']._serialized_start=89
-  _globals['_MODEL']._serialized_end=399
-  _globals['_LISTMODELSREQUEST']._serialized_start=401
-  _globals['_LISTMODELSREQUEST']._serialized_end=420
-  _globals['_LISTMODELSRESPONSE']._serialized_start=422
-  _globals['_LISTMODELSRESPONSE']._serialized_end=485
-  _globals['_GETMODELREQUEST']._serialized_start=487
-  _globals['_GETMODELREQUEST']._serialized_end=518
-  _globals['_GETMODELRESPONSE']._serialized_start=520
-  _globals['_GETMODELRESPONSE']._serialized_end=580
-  _globals['_LOADMODELREQUEST']._serialized_start=582
-  _globals['_LOADMODELREQUEST']._serialized_end=614
-  _globals['_LOADMODELRESPONSE']._serialized_start=616
-  _globals['_LOADMODELRESPONSE']._serialized_end=677
-  _globals['_UNLOADMODELREQUEST']._serialized_start=679
-  _globals['_UNLOADMODELREQUEST']._serialized_end=713
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=715
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=778
-  _globals['_PULLMODELREQUEST']._serialized_start=780
-  _globals['_PULLMODELREQUEST']._serialized_end=828
-  _globals['_PULLMODELRESPONSE']._serialized_start=830
-  _globals['_PULLMODELRESPONSE']._serialized_end=916
-  _globals['_DELETEMODELREQUEST']._serialized_start=918
-  _globals['_DELETEMODELREQUEST']._serialized_end=952
-  _globals['_DELETEMODELRESPONSE']._serialized_start=954
-  _globals['_DELETEMODELRESPONSE']._serialized_end=975
-  _globals['_WATCHMODELSREQUEST']._serialized_start=977
-  _globals['_WATCHMODELSREQUEST']._serialized_end=997
-  _globals['_WATCHMODELSRESPONSE']._serialized_start=999
-  _globals['_WATCHMODELSRESPONSE']._serialized_end=1062
-  _globals['_MODELSERVICE']._serialized_start=1350
-  _globals['_MODELSERVICE']._serialized_end=2018
+  _globals['_PULLMODELREQUEST_SHA256ENTRY']._loaded_options = None
+  _globals['_PULLMODELREQUEST_SHA256ENTRY']._serialized_options = b'8\001'
+  _globals['_MODELKIND']._serialized_start=2311
+  _globals['_MODELKIND']._serialized_end=2426
+  _globals['_MODELFORMAT']._serialized_start=2429
+  _globals['_MODELFORMAT']._serialized_end=2571
+  _globals['_MODELSTATE']._serialized_start=2574
+  _globals['_MODELSTATE']._serialized_end=2739
+  _globals['_LOADFAILURECAUSE']._serialized_start=2742
+  _globals['_LOADFAILURECAUSE']._serialized_end=3052
+  _globals['_WEIGHTFORMAT']._serialized_start=3054
+  _globals['_WEIGHTFORMAT']._serialized_end=3180
+  _globals['_MODEL']._serialized_start=121
+  _globals['_MODEL']._serialized_end=918
+  _globals['_LISTMODELSREQUEST']._serialized_start=920
+  _globals['_LISTMODELSREQUEST']._serialized_end=939
+  _globals['_LISTMODELSRESPONSE']._serialized_start=941
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1004
+  _globals['_GETMODELREQUEST']._serialized_start=1006
+  _globals['_GETMODELREQUEST']._serialized_end=1037
+  _globals['_GETMODELRESPONSE']._serialized_start=1039
+  _globals['_GETMODELRESPONSE']._serialized_end=1099
+  _globals['_LOADMODELREQUEST']._serialized_start=1102
+  _globals['_LOADMODELREQUEST']._serialized_end=1230
+  _globals['_LOADMODELRESPONSE']._serialized_start=1232
+  _globals['_LOADMODELRESPONSE']._serialized_end=1293
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1295
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1379
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1381
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1444
+  _globals['_PULLMODELREQUEST']._serialized_start=1447
+  _globals['_PULLMODELREQUEST']._serialized_end=1798
+  _globals['_PULLMODELREQUEST_SHA256ENTRY']._serialized_start=1715
+  _globals['_PULLMODELREQUEST_SHA256ENTRY']._serialized_end=1760
+  _globals['_WEIGHTCOMPRESSION']._serialized_start=1800
+  _globals['_WEIGHTCOMPRESSION']._serialized_end=1909
+  _globals['_PULLMODELRESPONSE']._serialized_start=1912
+  _globals['_PULLMODELRESPONSE']._serialized_end=2055
+  _globals['_DELETEMODELREQUEST']._serialized_start=2057
+  _globals['_DELETEMODELREQUEST']._serialized_end=2123
+  _globals['_DELETEMODELRESPONSE']._serialized_start=2125
+  _globals['_DELETEMODELRESPONSE']._serialized_end=2146
+  _globals['_WATCHMODELSREQUEST']._serialized_start=2148
+  _globals['_WATCHMODELSREQUEST']._serialized_end=2183
+  _globals['_WATCHMODELSRESPONSE']._serialized_start=2185
+  _globals['_WATCHMODELSRESPONSE']._serialized_end=2309
+  _globals['_MODELSERVICE']._serialized_start=3183
+  _globals['_MODELSERVICE']._serialized_end=3851
 # @@protoc_insertion_point(module_scope)

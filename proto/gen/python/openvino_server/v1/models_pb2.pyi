@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -48,6 +49,38 @@ MODEL_KIND_RERANK: ModelKind.ValueType  # 3
 """It scores documents by how well they answer a query."""
 Global___ModelKind: _TypeAlias = ModelKind  # noqa: Y015
 
+class _ModelFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_FORMAT_UNSPECIFIED: _ModelFormat.ValueType  # 0
+    """Not known: its files can't be used."""
+    MODEL_FORMAT_OPENVINO_IR: _ModelFormat.ValueType  # 1
+    """OpenVINO's intermediate representation."""
+    MODEL_FORMAT_GGUF: _ModelFormat.ValueType  # 2
+    """GGUF, which is turned into IR at the first load."""
+    MODEL_FORMAT_ONNX: _ModelFormat.ValueType  # 3
+    """ONNX, which is turned into IR at the first load."""
+    MODEL_FORMAT_FAKE: _ModelFormat.ValueType  # 4
+    """None: the fake engine has no model."""
+
+class ModelFormat(_ModelFormat, metaclass=_ModelFormatEnumTypeWrapper):
+    """ModelFormat says what a model's files are."""
+
+MODEL_FORMAT_UNSPECIFIED: ModelFormat.ValueType  # 0
+"""Not known: its files can't be used."""
+MODEL_FORMAT_OPENVINO_IR: ModelFormat.ValueType  # 1
+"""OpenVINO's intermediate representation."""
+MODEL_FORMAT_GGUF: ModelFormat.ValueType  # 2
+"""GGUF, which is turned into IR at the first load."""
+MODEL_FORMAT_ONNX: ModelFormat.ValueType  # 3
+"""ONNX, which is turned into IR at the first load."""
+MODEL_FORMAT_FAKE: ModelFormat.ValueType  # 4
+"""None: the fake engine has no model."""
+Global___ModelFormat: _TypeAlias = ModelFormat  # noqa: Y015
+
 class _ModelState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -65,7 +98,7 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     MODEL_STATE_DRAINING: _ModelState.ValueType  # 4
     """It ends its running requests and takes no new ones."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 5
-    """It couldn't be loaded; `Model.failure` says why."""
+    """It couldn't be loaded, or its files can't be used; `Model.failure` says why."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """ModelState says whether a model can answer."""
@@ -81,8 +114,80 @@ MODEL_STATE_READY: ModelState.ValueType  # 3
 MODEL_STATE_DRAINING: ModelState.ValueType  # 4
 """It ends its running requests and takes no new ones."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 5
-"""It couldn't be loaded; `Model.failure` says why."""
+"""It couldn't be loaded, or its files can't be used; `Model.failure` says why."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
+
+class _LoadFailureCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LoadFailureCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadFailureCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOAD_FAILURE_CAUSE_UNSPECIFIED: _LoadFailureCause.ValueType  # 0
+    """It has not failed."""
+    LOAD_FAILURE_CAUSE_INVALID_FILES: _LoadFailureCause.ValueType  # 1
+    """Its files are missing, half-written, damaged, or outside the models' folders."""
+    LOAD_FAILURE_CAUSE_INVALID_SETTINGS: _LoadFailureCause.ValueType  # 2
+    """A setting of its is not one, contradicts another, or names what isn't there."""
+    LOAD_FAILURE_CAUSE_UNSUPPORTED: _LoadFailureCause.ValueType  # 3
+    """The engine has no way to run it."""
+    LOAD_FAILURE_CAUSE_OUT_OF_MEMORY: _LoadFailureCause.ValueType  # 4
+    """It does not fit into memory."""
+    LOAD_FAILURE_CAUSE_TIMEOUT: _LoadFailureCause.ValueType  # 5
+    """It took longer than the server waits."""
+    LOAD_FAILURE_CAUSE_WORKER_DIED: _LoadFailureCause.ValueType  # 6
+    """Its worker died without a word."""
+    LOAD_FAILURE_CAUSE_CONVERSION: _LoadFailureCause.ValueType  # 7
+    """Its files could not be turned into IR."""
+
+class LoadFailureCause(_LoadFailureCause, metaclass=_LoadFailureCauseEnumTypeWrapper):
+    """LoadFailureCause says why a model could not be loaded."""
+
+LOAD_FAILURE_CAUSE_UNSPECIFIED: LoadFailureCause.ValueType  # 0
+"""It has not failed."""
+LOAD_FAILURE_CAUSE_INVALID_FILES: LoadFailureCause.ValueType  # 1
+"""Its files are missing, half-written, damaged, or outside the models' folders."""
+LOAD_FAILURE_CAUSE_INVALID_SETTINGS: LoadFailureCause.ValueType  # 2
+"""A setting of its is not one, contradicts another, or names what isn't there."""
+LOAD_FAILURE_CAUSE_UNSUPPORTED: LoadFailureCause.ValueType  # 3
+"""The engine has no way to run it."""
+LOAD_FAILURE_CAUSE_OUT_OF_MEMORY: LoadFailureCause.ValueType  # 4
+"""It does not fit into memory."""
+LOAD_FAILURE_CAUSE_TIMEOUT: LoadFailureCause.ValueType  # 5
+"""It took longer than the server waits."""
+LOAD_FAILURE_CAUSE_WORKER_DIED: LoadFailureCause.ValueType  # 6
+"""Its worker died without a word."""
+LOAD_FAILURE_CAUSE_CONVERSION: LoadFailureCause.ValueType  # 7
+"""Its files could not be turned into IR."""
+Global___LoadFailureCause: _TypeAlias = LoadFailureCause  # noqa: Y015
+
+class _WeightFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WeightFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WeightFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WEIGHT_FORMAT_UNSPECIFIED: _WeightFormat.ValueType  # 0
+    """Refused."""
+    WEIGHT_FORMAT_INT8: _WeightFormat.ValueType  # 1
+    """8 bits, a scale a channel."""
+    WEIGHT_FORMAT_INT4_SYM: _WeightFormat.ValueType  # 2
+    """4 bits, a scale a group, symmetric about zero."""
+    WEIGHT_FORMAT_INT4_ASYM: _WeightFormat.ValueType  # 3
+    """4 bits, a scale and a zero point a group."""
+
+class WeightFormat(_WeightFormat, metaclass=_WeightFormatEnumTypeWrapper):
+    """WeightFormat is a number format of weights."""
+
+WEIGHT_FORMAT_UNSPECIFIED: WeightFormat.ValueType  # 0
+"""Refused."""
+WEIGHT_FORMAT_INT8: WeightFormat.ValueType  # 1
+"""8 bits, a scale a channel."""
+WEIGHT_FORMAT_INT4_SYM: WeightFormat.ValueType  # 2
+"""4 bits, a scale a group, symmetric about zero."""
+WEIGHT_FORMAT_INT4_ASYM: WeightFormat.ValueType  # 3
+"""4 bits, a scale and a zero point a group."""
+Global___WeightFormat: _TypeAlias = WeightFormat  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -98,8 +203,23 @@ class Model(_message.Message):
     ARCHITECTURE_FIELD_NUMBER: _builtins.int
     REPRODUCIBLE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    READY_REPLICAS_FIELD_NUMBER: _builtins.int
+    FAILURE_CAUSE_FIELD_NUMBER: _builtins.int
+    LAST_USE_TIME_FIELD_NUMBER: _builtins.int
+    IDLE_UNLOAD_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
+    READ_ONLY_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name that requests use."""
+    """The name that requests use: `NAME` or `NAME@VERSION`."""
     state: Global___ModelState.ValueType
     """Whether it can answer."""
     failure: _builtins.str
@@ -118,9 +238,49 @@ class Model(_message.Message):
     """
     kind: Global___ModelKind.ValueType
     """What it does."""
+    version: _builtins.str
+    """What of its name follows `@`. Unset: the name has none."""
+    format: Global___ModelFormat.ValueType
+    """What its files are."""
+    precision: _builtins.str
+    """What most of its weights are stored in, such as `f16`, `int8`, `int4` or `q4_k_m`.
+    Unset: the files don't say.
+    """
+    size_bytes: _builtins.int
+    """Bytes of its files."""
+    memory_bytes: _builtins.int
+    """Bytes of memory that its processes have, as measured last. Unset: it has none."""
+    pinned: _builtins.bool
+    """Whether it is never unloaded for want of memory or for being idle."""
+    replicas: _builtins.int
+    """Workers that it has when loaded."""
+    ready_replicas: _builtins.int
+    """Workers that answer now."""
+    failure_cause: Global___LoadFailureCause.ValueType
+    """Why it failed, for programs. Set only in MODEL_STATE_FAILED."""
+    read_only: _builtins.bool
+    """Whether it is in a folder that the server doesn't write to."""
+    stage: _builtins.str
+    """What a load does now, for people. Set only in MODEL_STATE_LOADING."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When its files were made."""
+
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other names for it, sorted. `NAME` is one, where the policy chooses this version."""
+
+    @_builtins.property
+    def last_use_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last request for it ended. Unset: none has since it was loaded."""
+
+    @_builtins.property
+    def idle_unload(self) -> _duration_pb2.Duration:
+        """How long it stays loaded without a request. Unset: for ever."""
+
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its LoRA adapters, sorted; requests choose one by the name `MODEL:ADAPTER`."""
 
     def __init__(
         self,
@@ -133,10 +293,25 @@ class Model(_message.Message):
         architecture: _builtins.str | None = ...,
         reproducible: _builtins.bool = ...,
         kind: Global___ModelKind.ValueType = ...,
+        version: _builtins.str | None = ...,
+        format: Global___ModelFormat.ValueType = ...,
+        precision: _builtins.str | None = ...,
+        size_bytes: _builtins.int = ...,
+        memory_bytes: _builtins.int | None = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+        pinned: _builtins.bool = ...,
+        replicas: _builtins.int = ...,
+        ready_replicas: _builtins.int = ...,
+        failure_cause: Global___LoadFailureCause.ValueType = ...,
+        last_use_time: _timestamp_pb2.Timestamp | None = ...,
+        idle_unload: _duration_pb2.Duration | None = ...,
+        adapters: _abc.Iterable[_builtins.str] | None = ...,
+        read_only: _builtins.bool = ...,
+        stage: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "_memory_bytes", b"_memory_bytes", "_precision", b"_precision", "_stage", b"_stage", "_version", b"_version", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "idle_unload", b"idle_unload", "last_use_time", b"last_use_time", "memory_bytes", b"memory_bytes", "precision", b"precision", "stage", b"stage", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "kind", b"kind", "name", b"name", "reproducible", b"reproducible", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_architecture", b"_architecture", "_context_length", b"_context_length", "_failure", b"_failure", "_memory_bytes", b"_memory_bytes", "_precision", b"_precision", "_stage", b"_stage", "_version", b"_version", "adapters", b"adapters", "aliases", b"aliases", "architecture", b"architecture", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "failure_cause", b"failure_cause", "format", b"format", "idle_unload", b"idle_unload", "kind", b"kind", "last_use_time", b"last_use_time", "memory_bytes", b"memory_bytes", "name", b"name", "pinned", b"pinned", "precision", b"precision", "read_only", b"read_only", "ready_replicas", b"ready_replicas", "replicas", b"replicas", "reproducible", b"reproducible", "size_bytes", b"size_bytes", "stage", b"stage", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__architecture: _TypeAlias = _typing.Literal["architecture"]  # noqa: Y015
     _WhichOneofArgType__architecture: _TypeAlias = _typing.Literal["_architecture", b"_architecture"]  # noqa: Y015
@@ -144,12 +319,28 @@ class Model(_message.Message):
     _WhichOneofArgType__context_length: _TypeAlias = _typing.Literal["_context_length", b"_context_length"]  # noqa: Y015
     _WhichOneofReturnType__failure: _TypeAlias = _typing.Literal["failure"]  # noqa: Y015
     _WhichOneofArgType__failure: _TypeAlias = _typing.Literal["_failure", b"_failure"]  # noqa: Y015
+    _WhichOneofReturnType__memory_bytes: _TypeAlias = _typing.Literal["memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_bytes: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__precision: _TypeAlias = _typing.Literal["precision"]  # noqa: Y015
+    _WhichOneofArgType__precision: _TypeAlias = _typing.Literal["_precision", b"_precision"]  # noqa: Y015
+    _WhichOneofReturnType__stage: _TypeAlias = _typing.Literal["stage"]  # noqa: Y015
+    _WhichOneofArgType__stage: _TypeAlias = _typing.Literal["_stage", b"_stage"]  # noqa: Y015
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__architecture) -> _WhichOneofReturnType__architecture | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__context_length) -> _WhichOneofReturnType__context_length | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_bytes) -> _WhichOneofReturnType__memory_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__precision) -> _WhichOneofReturnType__precision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stage) -> _WhichOneofReturnType__stage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
@@ -247,18 +438,46 @@ class LoadModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    RELOAD_FIELD_NUMBER: _builtins.int
+    DETACH_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The model's name. Required."""
+    reload: _builtins.bool
+    """Whether a model that is ready is loaded anew, from its files and settings as
+    they are now: the new one takes over, then the old one ends its requests. Unset:
+    it is left as it is.
+    """
+    detach: _builtins.bool
+    """Whether the load goes on when nobody waits for it. Unset: it doesn't."""
+    pinned: _builtins.bool
+    """Whether it is never unloaded for want of memory or for being idle. Unset: as its
+    settings say.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        reload: _builtins.bool | None = ...,
+        detach: _builtins.bool | None = ...,
+        pinned: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_pinned", b"_pinned", "_reload", b"_reload", "detach", b"detach", "pinned", b"pinned", "reload", b"reload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_pinned", b"_pinned", "_reload", b"_reload", "detach", b"detach", "name", b"name", "pinned", b"pinned", "reload", b"reload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
+    _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015
+    _WhichOneofReturnType__pinned: _TypeAlias = _typing.Literal["pinned"]  # noqa: Y015
+    _WhichOneofArgType__pinned: _TypeAlias = _typing.Literal["_pinned", b"_pinned"]  # noqa: Y015
+    _WhichOneofReturnType__reload: _TypeAlias = _typing.Literal["reload"]  # noqa: Y015
+    _WhichOneofArgType__reload: _TypeAlias = _typing.Literal["_reload", b"_reload"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__detach) -> _WhichOneofReturnType__detach | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pinned) -> _WhichOneofReturnType__pinned | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reload) -> _WhichOneofReturnType__reload | None: ...
 
 Global___LoadModelRequest: _TypeAlias = LoadModelRequest  # noqa: Y015
 
@@ -293,16 +512,24 @@ class UnloadModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    DRAIN_TIMEOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The model's name. Required."""
+    @_builtins.property
+    def drain_timeout(self) -> _duration_pb2.Duration:
+        """Time that running requests have to end; those that run then fail with
+        MODEL_NOT_READY. Unset: the server's own time for draining.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        drain_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drain_timeout", b"drain_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_timeout", b"drain_timeout", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -338,25 +565,122 @@ class PullModelRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Sha256Entry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ALLOW_PATTERNS_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    COMPANIONS_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The model's name. Required."""
+    """The model's name, `NAME` or `NAME@VERSION`. Empty: the last part of the source's
+    own name.
+    """
     source: _builtins.str
-    """Where it comes from, such as `hf:OWNER/NAME`. Required."""
+    """Where it comes from: `hf:OWNER/NAME`, `pypi:PACKAGE==VERSION` or `file:PATH`. The
+    server's configuration says which are allowed. Required.
+    """
+    revision: _builtins.str
+    """Of a hub: the branch, tag or commit. Unset: its main branch."""
+    token: _builtins.str
+    """Of a hub: who asks. Unset: the server's own token. It is neither kept nor logged."""
+    companions: _builtins.str
+    """Where the tokenizer and configuration of an ONNX file come from, a source as
+    above. Unset: they are with it.
+    """
+    @_builtins.property
+    def allow_patterns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a hub: patterns of the files to take, such as `*.xml` or `*q4_k_m.gguf`. None:
+        what a model needs.
+        """
+
+    @_builtins.property
+    def sha256(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """SHA-256 in hexadecimal that files must have, by their path at the source."""
+
+    @_builtins.property
+    def compression(self) -> Global___WeightCompression:
+        """How to compress the weights. Unset: they stay as they are."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         source: _builtins.str = ...,
+        revision: _builtins.str | None = ...,
+        allow_patterns: _abc.Iterable[_builtins.str] | None = ...,
+        token: _builtins.str | None = ...,
+        companions: _builtins.str | None = ...,
+        sha256: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        compression: Global___WeightCompression | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_companions", b"_companions", "_revision", b"_revision", "_token", b"_token", "companions", b"companions", "compression", b"compression", "revision", b"revision", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_companions", b"_companions", "_revision", b"_revision", "_token", b"_token", "allow_patterns", b"allow_patterns", "companions", b"companions", "compression", b"compression", "name", b"name", "revision", b"revision", "sha256", b"sha256", "source", b"source", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__companions: _TypeAlias = _typing.Literal["companions"]  # noqa: Y015
+    _WhichOneofArgType__companions: _TypeAlias = _typing.Literal["_companions", b"_companions"]  # noqa: Y015
+    _WhichOneofReturnType__revision: _TypeAlias = _typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
+    _WhichOneofReturnType__token: _TypeAlias = _typing.Literal["token"]  # noqa: Y015
+    _WhichOneofArgType__token: _TypeAlias = _typing.Literal["_token", b"_token"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__companions) -> _WhichOneofReturnType__companions | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__token) -> _WhichOneofReturnType__token | None: ...
 
 Global___PullModelRequest: _TypeAlias = PullModelRequest  # noqa: Y015
+
+@_typing.final
+class WeightCompression(_message.Message):
+    """WeightCompression says how weights are stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    GROUP_SIZE_FIELD_NUMBER: _builtins.int
+    format: Global___WeightFormat.ValueType
+    """The number format. Required."""
+    group_size: _builtins.int
+    """Weights that share a scale, of 4-bit formats only. Unset: 128."""
+    def __init__(
+        self,
+        *,
+        format: Global___WeightFormat.ValueType = ...,
+        group_size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_group_size", b"_group_size", "group_size", b"group_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group_size", b"_group_size", "format", b"format", "group_size", b"group_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__group_size: _TypeAlias = _typing.Literal["group_size"]  # noqa: Y015
+    _WhichOneofArgType__group_size: _TypeAlias = _typing.Literal["_group_size", b"_group_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__group_size) -> _WhichOneofReturnType__group_size | None: ...
+
+Global___WeightCompression: _TypeAlias = WeightCompression  # noqa: Y015
 
 @_typing.final
 class PullModelResponse(_message.Message):
@@ -366,19 +690,29 @@ class PullModelResponse(_message.Message):
 
     COMPLETED_BYTES_FIELD_NUMBER: _builtins.int
     TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     completed_bytes: _builtins.int
     """Bytes fetched so far."""
     total_bytes: _builtins.int
     """Bytes to fetch in all. Unset: not known yet."""
+    stage: _builtins.str
+    """What happens now, for people."""
+    @_builtins.property
+    def model(self) -> Global___Model:
+        """The model. Set only in the last message."""
+
     def __init__(
         self,
         *,
         completed_bytes: _builtins.int = ...,
         total_bytes: _builtins.int | None = ...,
+        stage: _builtins.str = ...,
+        model: Global___Model | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "model", b"model", "total_bytes", b"total_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "completed_bytes", b"completed_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "completed_bytes", b"completed_bytes", "model", b"model", "stage", b"stage", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__total_bytes: _TypeAlias = _typing.Literal["total_bytes"]  # noqa: Y015
     _WhichOneofArgType__total_bytes: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes"]  # noqa: Y015
@@ -393,18 +727,26 @@ class DeleteModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    UNLOAD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The model's name. Required."""
+    """The model's full name; an alias or a name that stands for a version is refused.
+    Required.
+    """
+    unload: _builtins.bool
+    """Whether a model that is loaded is unloaded first. Unset: that is refused."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        unload: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unload", b"_unload", "unload", b"unload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unload", b"_unload", "name", b"name", "unload", b"unload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__unload: _TypeAlias = _typing.Literal["unload"]  # noqa: Y015
+    _WhichOneofArgType__unload: _TypeAlias = _typing.Literal["_unload", b"_unload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unload) -> _WhichOneofReturnType__unload | None: ...
 
 Global___DeleteModelRequest: _TypeAlias = DeleteModelRequest  # noqa: Y015
 
@@ -431,12 +773,19 @@ class WatchModelsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Full names of the models to watch. None: all."""
+
     def __init__(
         self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,19 +798,31 @@ class WatchModelsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: _builtins.int
+    REMOVED_NAME_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    removed_name: _builtins.str
+    """The name of a model that is gone. Unset: it is not."""
+    started: _builtins.bool
+    """Whether what follows are changes: set in the message after the last model of the
+    start, which has neither of the others.
+    """
     @_builtins.property
     def model(self) -> Global___Model:
-        """The model as it is now."""
+        """The model as it is now. Unset: it is gone."""
 
     def __init__(
         self,
         *,
         model: Global___Model | None = ...,
+        removed_name: _builtins.str | None = ...,
+        started: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_removed_name", b"_removed_name", "model", b"model", "removed_name", b"removed_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_removed_name", b"_removed_name", "model", b"model", "removed_name", b"removed_name", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__removed_name: _TypeAlias = _typing.Literal["removed_name"]  # noqa: Y015
+    _WhichOneofArgType__removed_name: _TypeAlias = _typing.Literal["_removed_name", b"_removed_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__removed_name) -> _WhichOneofReturnType__removed_name | None: ...
 
 Global___WatchModelsResponse: _TypeAlias = WatchModelsResponse  # noqa: Y015

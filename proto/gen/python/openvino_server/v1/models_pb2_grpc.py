@@ -26,8 +26,11 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     def __init__(self, channel):
@@ -74,8 +77,11 @@ class ModelServiceStub:
 
 
 class ModelServiceServicer:
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     def ListModels(self, request, context):
@@ -93,40 +99,48 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadModel(self, request, context):
-        """LoadModel loads a model and streams its progress. Not implemented yet:
-        always fails with UNSUPPORTED.
+        """LoadModel loads a model and streams each change until it is ready, which is
+        the last message. However many ask, it is loaded once. A load that nobody
+        waits for any more is cancelled, unless one has asked to detach it. Fails with
+        MODEL_NOT_FOUND, MODEL_LOAD_FAILED, MEMORY_EXHAUSTED, and LOAD_CANCELLED if an
+        unload came in between.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnloadModel(self, request, context):
-        """UnloadModel lets running requests end, then unloads a model. Not implemented
-        yet: always fails with UNSUPPORTED.
+        """UnloadModel lets running requests end, then unloads a model. A load that runs
+        is cancelled. A model that is not loaded is left as it is. Fails with
+        MODEL_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PullModel(self, request, context):
-        """PullModel fetches a model into the repository and streams its progress. Not
-        implemented yet: always fails with UNSUPPORTED.
+        """PullModel fetches a model into the repository and streams its progress; the
+        last message has the model. It appears whole or not at all. Cancelling the call
+        ends the fetch, unless another call waits for the same one; what was fetched so
+        far is kept for the next, where the source can go on from there. Fails with
+        MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
+        SOURCE_NOT_ALLOWED and DISK_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """DeleteModel deletes a model from the repository. Not implemented yet: always
-        fails with UNSUPPORTED.
+        """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
+        and with MODEL_IN_USE if it is loaded or can't be deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """WatchModels streams the models' changes of state. Not implemented yet: always
-        fails with UNSUPPORTED.
+        """WatchModels streams the models as they are, then each change. A client that
+        reads slowly gets the latest of several changes of a model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,8 +193,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     @staticmethod

@@ -27,8 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     @_typing.overload
@@ -40,30 +43,41 @@ class ModelServiceStub:
     GetModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.GetModelResponse]
     """GetModel gives one model. Fails with MODEL_NOT_FOUND."""
     LoadModel: _grpc.UnaryStreamMultiCallable[_models_pb2.LoadModelRequest, _models_pb2.LoadModelResponse]
-    """LoadModel loads a model and streams its progress. Not implemented yet:
-    always fails with UNSUPPORTED.
+    """LoadModel loads a model and streams each change until it is ready, which is
+    the last message. However many ask, it is loaded once. A load that nobody
+    waits for any more is cancelled, unless one has asked to detach it. Fails with
+    MODEL_NOT_FOUND, MODEL_LOAD_FAILED, MEMORY_EXHAUSTED, and LOAD_CANCELLED if an
+    unload came in between.
     """
     UnloadModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.UnloadModelRequest, _models_pb2.UnloadModelResponse]
-    """UnloadModel lets running requests end, then unloads a model. Not implemented
-    yet: always fails with UNSUPPORTED.
+    """UnloadModel lets running requests end, then unloads a model. A load that runs
+    is cancelled. A model that is not loaded is left as it is. Fails with
+    MODEL_NOT_FOUND.
     """
     PullModel: _grpc.UnaryStreamMultiCallable[_models_pb2.PullModelRequest, _models_pb2.PullModelResponse]
-    """PullModel fetches a model into the repository and streams its progress. Not
-    implemented yet: always fails with UNSUPPORTED.
+    """PullModel fetches a model into the repository and streams its progress; the
+    last message has the model. It appears whole or not at all. Cancelling the call
+    ends the fetch, unless another call waits for the same one; what was fetched so
+    far is kept for the next, where the source can go on from there. Fails with
+    MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
+    SOURCE_NOT_ALLOWED and DISK_FULL.
     """
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.DeleteModelResponse]
-    """DeleteModel deletes a model from the repository. Not implemented yet: always
-    fails with UNSUPPORTED.
+    """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
+    and with MODEL_IN_USE if it is loaded or can't be deleted.
     """
     WatchModels: _grpc.UnaryStreamMultiCallable[_models_pb2.WatchModelsRequest, _models_pb2.WatchModelsResponse]
-    """WatchModels streams the models' changes of state. Not implemented yet: always
-    fails with UNSUPPORTED.
+    """WatchModels streams the models as they are, then each change. A client that
+    reads slowly gets the latest of several changes of a model.
     """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -72,29 +86,40 @@ class ModelServiceAsyncStub(ModelServiceStub):
     GetModel: _aio.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel gives one model. Fails with MODEL_NOT_FOUND."""
     LoadModel: _aio.UnaryStreamMultiCallable[_models_pb2.LoadModelRequest, _models_pb2.LoadModelResponse]  # type: ignore[assignment]
-    """LoadModel loads a model and streams its progress. Not implemented yet:
-    always fails with UNSUPPORTED.
+    """LoadModel loads a model and streams each change until it is ready, which is
+    the last message. However many ask, it is loaded once. A load that nobody
+    waits for any more is cancelled, unless one has asked to detach it. Fails with
+    MODEL_NOT_FOUND, MODEL_LOAD_FAILED, MEMORY_EXHAUSTED, and LOAD_CANCELLED if an
+    unload came in between.
     """
     UnloadModel: _aio.UnaryUnaryMultiCallable[_models_pb2.UnloadModelRequest, _models_pb2.UnloadModelResponse]  # type: ignore[assignment]
-    """UnloadModel lets running requests end, then unloads a model. Not implemented
-    yet: always fails with UNSUPPORTED.
+    """UnloadModel lets running requests end, then unloads a model. A load that runs
+    is cancelled. A model that is not loaded is left as it is. Fails with
+    MODEL_NOT_FOUND.
     """
     PullModel: _aio.UnaryStreamMultiCallable[_models_pb2.PullModelRequest, _models_pb2.PullModelResponse]  # type: ignore[assignment]
-    """PullModel fetches a model into the repository and streams its progress. Not
-    implemented yet: always fails with UNSUPPORTED.
+    """PullModel fetches a model into the repository and streams its progress; the
+    last message has the model. It appears whole or not at all. Cancelling the call
+    ends the fetch, unless another call waits for the same one; what was fetched so
+    far is kept for the next, where the source can go on from there. Fails with
+    MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
+    SOURCE_NOT_ALLOWED and DISK_FULL.
     """
     DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.DeleteModelResponse]  # type: ignore[assignment]
-    """DeleteModel deletes a model from the repository. Not implemented yet: always
-    fails with UNSUPPORTED.
+    """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
+    and with MODEL_IN_USE if it is loaded or can't be deleted.
     """
     WatchModels: _aio.UnaryStreamMultiCallable[_models_pb2.WatchModelsRequest, _models_pb2.WatchModelsResponse]  # type: ignore[assignment]
-    """WatchModels streams the models' changes of state. Not implemented yet: always
-    fails with UNSUPPORTED.
+    """WatchModels streams the models as they are, then each change. A client that
+    reads slowly gets the latest of several changes of a model.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ModelService tells of the models of this server and, in later versions, loads
-    and unloads them while the server runs.
+    """ModelService tells of the models of this server, and fetches, loads, unloads and
+    deletes them while the server runs. None of that harms a running request.
+
+    A model's name is that of its folder, `NAME` or `NAME@VERSION`. `NAME` alone is
+    the version that the server's policy chooses. An alias stands for a name.
     """
 
     @_abc_1.abstractmethod
@@ -119,8 +144,11 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.LoadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_models_pb2.LoadModelResponse], _abc.AsyncIterator[_models_pb2.LoadModelResponse]]:
-        """LoadModel loads a model and streams its progress. Not implemented yet:
-        always fails with UNSUPPORTED.
+        """LoadModel loads a model and streams each change until it is ready, which is
+        the last message. However many ask, it is loaded once. A load that nobody
+        waits for any more is cancelled, unless one has asked to detach it. Fails with
+        MODEL_NOT_FOUND, MODEL_LOAD_FAILED, MEMORY_EXHAUSTED, and LOAD_CANCELLED if an
+        unload came in between.
         """
 
     @_abc_1.abstractmethod
@@ -129,8 +157,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.UnloadModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.UnloadModelResponse, _abc.Awaitable[_models_pb2.UnloadModelResponse]]:
-        """UnloadModel lets running requests end, then unloads a model. Not implemented
-        yet: always fails with UNSUPPORTED.
+        """UnloadModel lets running requests end, then unloads a model. A load that runs
+        is cancelled. A model that is not loaded is left as it is. Fails with
+        MODEL_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -139,8 +168,12 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.PullModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_models_pb2.PullModelResponse], _abc.AsyncIterator[_models_pb2.PullModelResponse]]:
-        """PullModel fetches a model into the repository and streams its progress. Not
-        implemented yet: always fails with UNSUPPORTED.
+        """PullModel fetches a model into the repository and streams its progress; the
+        last message has the model. It appears whole or not at all. Cancelling the call
+        ends the fetch, unless another call waits for the same one; what was fetched so
+        far is kept for the next, where the source can go on from there. Fails with
+        MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
+        SOURCE_NOT_ALLOWED and DISK_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -149,8 +182,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.DeleteModelResponse, _abc.Awaitable[_models_pb2.DeleteModelResponse]]:
-        """DeleteModel deletes a model from the repository. Not implemented yet: always
-        fails with UNSUPPORTED.
+        """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
+        and with MODEL_IN_USE if it is loaded or can't be deleted.
         """
 
     @_abc_1.abstractmethod
@@ -159,8 +192,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.WatchModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_models_pb2.WatchModelsResponse], _abc.AsyncIterator[_models_pb2.WatchModelsResponse]]:
-        """WatchModels streams the models' changes of state. Not implemented yet: always
-        fails with UNSUPPORTED.
+        """WatchModels streams the models as they are, then each change. A client that
+        reads slowly gets the latest of several changes of a model.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
