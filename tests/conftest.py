@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from openvino_server_cli import pki
 
+from tests import tiny_llama
+
 ECHO_TEMPLATE = (
     "{% for m in messages %}{% if m.content == 'refuse me' %}{{ raise_exception('no such talk') }}"
     "{% endif %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
@@ -41,6 +43,18 @@ def write_fake_model() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model as a GGUF file, alone in its folder; it is not to be changed."""
+    return tiny_llama.write_gguf(tmp_path_factory.mktemp("tiny-gguf") / "tiny.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model for the real engine; it is not to be changed."""
+    return tiny_llama.write_ir(tmp_path_factory.mktemp("tiny-model") / "tiny")
 
 
 @pytest.fixture(scope="session")
