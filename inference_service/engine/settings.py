@@ -13,6 +13,9 @@ ReasoningParser: TypeAlias = Literal["auto", "none", "think", "mistral", "harmon
 Kind: TypeAlias = Literal["generation", "embedding", "rerank"]
 Pooling: TypeAlias = Literal["mean", "cls", "last"]
 KvPrecision: TypeAlias = Literal["auto", "u4", "u8", "f16", "bf16", "f32"]
+FakeLoadFailure: TypeAlias = Literal[
+    "invalid_files", "invalid_settings", "unsupported", "out_of_memory", "die"
+]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -109,8 +112,9 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Sequences in a batch at most."""
     max_num_batched_tokens: Count = 256
     """Tokens in a step at most; a longer prompt is prefilled in several steps."""
-    enable_prefix_caching: bool = True
-    """Whether prompts with a common beginning share its key-value blocks."""
+    enable_prefix_caching: bool | None = None
+    """Whether prompts with a common beginning share its key-value blocks; unset: they do, but with
+    `cache_eviction`, which excludes it."""
     tool_parser: ToolParser = "auto"
     """How the model writes calls of tools; `auto` tells it from the chat template."""
     reasoning_parser: ReasoningParser = "auto"
@@ -122,3 +126,9 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     refused, but not all can be told; schemas, expressions and choices are taken either way."""
     fake_step_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of the fake engine: how long a step takes."""
+    fake_load_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Of the fake engine: how long a load takes; nothing but the end of its process ends it."""
+    fake_load_failure: FakeLoadFailure | None = None
+    """Of the fake engine: why a load fails; with `die` the process ends without a word."""
+    fake_memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of the fake engine: memory that a loaded model has."""

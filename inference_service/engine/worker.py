@@ -75,6 +75,7 @@ class Worker(EngineProcess):
         markers: tuple[str, ...] = (),
         parser: Callable[[], Parser] | None = None,
         add_special_tokens: bool = False,
+        adapter: str | None = None,
     ) -> EventStream:
         """Start a request and return its events.
 
@@ -86,6 +87,7 @@ class Worker(EngineProcess):
             markers: Special tokens whose text is part of the completion, for the parser.
             parser: See `EventStream`.
             add_special_tokens: Whether the tokenizer adds its special tokens to a text.
+            adapter: One of the model's LoRA adapters, by its name in the settings.
 
         Raises:
             WorkerLost: The process is gone.
@@ -101,7 +103,9 @@ class Worker(EngineProcess):
         stream = EventStream(max_unread_bytes, closed, parser=parser, n=sampling.n)
         self._streams[request_id] = stream
         form = frames.Grammar(grammar.kind, grammar.source) if grammar else None
-        self._send(frames.Submit(request_id, prompt, sampling, form, markers, add_special_tokens))
+        self._send(
+            frames.Submit(request_id, prompt, sampling, form, markers, add_special_tokens, adapter)
+        )
         return stream
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import time
 
 from inference_service.engine import frames
 from inference_service.worker import process
+from inference_service.worker.failures import load_failed
 from inference_service.worker.interface import Pipeline
 from inference_service.worker.loop import Connection, serve
 
@@ -31,7 +32,7 @@ def _serve(connection: Connection, load: frames.Load) -> int:
     try:
         pipeline = _load(load)
     except Exception as error:  # noqa: BLE001  whatever it is, the service is told
-        connection.send([frames.LoadFailed(f"{type(error).__name__}: {error}")])
+        connection.send([load_failed(error)])
         return 1
     connection.send([frames.Ready(time.monotonic() - started, pipeline.longest_token_bytes)])
     serve(connection, pipeline, load.context_length)

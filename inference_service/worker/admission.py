@@ -28,6 +28,9 @@ def admit(
         request: What was asked.
 
     """
+    if request.adapter is not None and request.adapter not in pipeline.adapters:
+        problem = f"the model has no adapter {request.adapter!r}"
+        return invalid(request.request_id, "model", problem)
     token_ids: Sequence[int]
     if isinstance(request.prompt, str):
         try:

@@ -171,6 +171,7 @@ class Batch:
             msgspec.structs.replace(submit.sampling, seed=seed),
             request.prompt.max_tokens,
             submit.grammar,
+            submit.adapter,
         )
         completion = Completion(self._pipeline, submit)
         sequence = Sequence(request, index, generation, completion)

@@ -17,6 +17,7 @@ import numpy as np
 
 from inference_service.engine.settings import ModelSettings
 from inference_service.worker.embedding import Tokens, Vectors, to_unit_length
+from inference_service.worker.fake_load import fake_load
 
 DIMENSIONS = 8
 _SEPARATOR = 256
@@ -27,7 +28,10 @@ class FakeEmbeddingModel:
 
     Args:
         kind: What it does.
-        settings: `fake_step_seconds` is honoured.
+        settings: Those of the fake engine are honoured.
+
+    Raises:
+        LoadFailure: See `fake_load`.
 
     """
 
@@ -35,6 +39,7 @@ class FakeEmbeddingModel:
 
     def __init__(self, kind: Literal["embedding", "rerank"], settings: ModelSettings) -> None:
         self._settings = settings
+        self._memory = fake_load(settings)
         self.dimensions = DIMENSIONS if kind == "embedding" else None
 
     def encode(self, texts: Sequence[str], *, add_special_tokens: bool = True) -> list[list[int]]:

@@ -8,6 +8,7 @@ import time
 from inference_service.engine import frames
 from inference_service.worker.embedding import EmbeddingModel, longest_token_bytes
 from inference_service.worker.embedding_batch import EmbeddingBatch, foreign_token
+from inference_service.worker.failures import load_failed
 from inference_service.worker.interface import RequestRefused
 from inference_service.worker.loop import Connection
 
@@ -23,7 +24,7 @@ def run(connection: Connection, load: frames.Load) -> int:
     try:
         model = _load(load)
     except Exception as error:  # noqa: BLE001  whatever it is, the service is told
-        connection.send([frames.LoadFailed(f"{type(error).__name__}: {error}")])
+        connection.send([load_failed(error)])
         return 1
     seconds = time.monotonic() - started
     longest = longest_token_bytes(load.context_length)

@@ -4,7 +4,11 @@ Its tokens are the bytes of UTF-8, so every character beyond ASCII is split over
 special tokens, which a prompt names by their text. It answers a prompt with the text between the
 last `user: ` and the last `assistant:`, or with the whole prompt, and then ends the sequence. Each
 token has the probability 1/`vocabulary_size`. A grammar is taken and changes nothing: it echoes
-whatever the grammar says. All completions of a request are the same. No prefix is cached.
+whatever the grammar says. All completions of a request are the same. With an adapter, `ADAPTER: `
+comes first. Nothing is really cached, but where `enable_prefix_caching` is set the worker's account
+of cached prefixes is kept, of a cache with a kibibyte for each token.
+
+`fake_load` says how it loads.
 
 A prompt that is `!fail` makes the step raise, as a poisoned pipeline does, and one that is `!hang`
 makes the step never end.
@@ -21,6 +25,7 @@ from concurrent.futures import Future
 
 from inference_service.engine import frames
 from inference_service.engine.settings import ModelSettings
+from inference_service.worker.fake_load import fake_load
 from inference_service.worker.interface import Output
 from inference_service.worker.text import TableDetokenizer
 
@@ -49,6 +54,8 @@ _SPLIT = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 _BYTES = [bytes([byte]) for byte in range(256)]
 _NAMES = [*_BYTES, b"<end>", *(text.encode() for text in SPECIAL_TOKENS)]
 _TABLE = [*_BYTES, b"", *(b"" for _ in SPECIAL_TOKENS)]
+_BLOCK_TOKENS = 32
+_TOKEN_BYTES = 1 << 10
 LOGPROB = -math.log(len(_TABLE))
 
 
@@ -92,7 +99,11 @@ class FakePipeline:
     """A pipeline that echoes; see the module.
 
     Args:
-        settings: `max_num_seqs` and `fake_step_seconds` are honoured.
+        settings: Those of the fake engine are honoured, and those of the batch, of adapters and
+            of prefix caching.
+
+    Raises:
+        LoadFailure: See `fake_load`.
 
     """
 
@@ -102,6 +113,11 @@ class FakePipeline:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self._memory = fake_load(settings)
+        self.adapters = frozenset(settings.adapters)
+        if settings.enable_prefix_caching:
+            self.prefix_caching = True
+            self.block_tokens = _BLOCK_TOKENS
         self.step_tokens = settings.max_num_batched_tokens
         self._running: list[FakeGeneration] = []
 
@@ -112,8 +128,10 @@ class FakePipeline:
 
     @property
     def cache_tokens(self) -> int:
-        """See `Pipeline`; there is no cache to fill."""
-        return 1 << 40
+        """See `Pipeline`; without an account of a cache there is none to fill."""
+        if not self._settings.enable_prefix_caching:
+            return 1 << 40
+        return self._settings.kv_cache_bytes // _TOKEN_BYTES
 
     @property
     def longest_token_bytes(self) -> int:
@@ -169,10 +187,12 @@ class FakePipeline:
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
+        adapter: str | None = None,
     ) -> FakeGeneration:
         """See `Pipeline`."""
         del sequence_id, grammar
-        generation = FakeGeneration(_answer(token_ids), max_tokens, sampling)
+        prefix = [] if adapter is None else list(f"{adapter}: ".encode())
+        generation = FakeGeneration(prefix + _answer(token_ids), max_tokens, sampling)
         self._running.append(generation)
         return generation
 

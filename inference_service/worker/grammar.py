@@ -20,6 +20,7 @@ from typing import Protocol
 
 from inference_service.engine import frames
 from inference_service.worker import process
+from inference_service.worker.failures import load_failed
 from inference_service.worker.loop import Connection
 
 _MEMORY_BYTES = 1 << 30  # what a check may take beyond what the process has when it is ready
@@ -79,7 +80,7 @@ def _serve(connection: Connection, load: frames.Load) -> int:
     try:
         compiler = _compiler(load)
     except Exception as error:  # noqa: BLE001  whatever it is, the service is told
-        connection.send([frames.LoadFailed(f"{type(error).__name__}: {error}")])
+        connection.send([load_failed(error)])
         return 1
     _bound_memory()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,6 +102,11 @@ class Pipeline(Protocol):
         """How many token ids there are."""
         ...
 
+    @property
+    def adapters(self) -> Collection[str]:
+        """The names of the model's LoRA adapters."""
+        ...
+
     def needs_compiling(self, grammar: frames.Grammar) -> bool:
         """Whether a step would have to wait for this grammar, and `compile` can spare it that."""
         ...
@@ -125,8 +130,17 @@ class Pipeline(Protocol):
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
+        adapter: str | None = None,
     ) -> Generation:
         """Add one sequence, which stops after `max_tokens` tokens; `sampling.n` has no meaning.
+
+        Args:
+            sequence_id: A number that no other sequence has had.
+            token_ids: The prompt.
+            sampling: How to choose tokens.
+            max_tokens: The most tokens to generate.
+            grammar: The form of the completion.
+            adapter: One of `adapters`; `None` is the model as it is.
 
         Raises:
             RequestRefused: The engine can't do what `sampling` asks.

@@ -94,12 +94,12 @@ class OpenVinoPipeline:
 
     def __init__(self, model_dir: str, settings: ModelSettings, context_length: int) -> None:
         self._device = settings.device
-        self._prefix_caching = settings.enable_prefix_caching
+        self._prefix_caching = settings.enable_prefix_caching is not False
         scheduler = genai.SchedulerConfig()
         scheduler.cache_size = max(1, settings.kv_cache_bytes >> 30)
         scheduler.max_num_seqs = settings.max_num_seqs
         self.step_tokens = scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
-        scheduler.enable_prefix_caching = settings.enable_prefix_caching
+        scheduler.enable_prefix_caching = self._prefix_caching
         self._pipeline = genai.ContinuousBatchingPipeline(
             model_dir, scheduler, settings.device, plugin_properties(settings)
         )
@@ -117,6 +117,11 @@ class OpenVinoPipeline:
     def vocabulary_size(self) -> int:
         """See `Pipeline`."""
         return len(self._vocabulary.table)
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """See `Pipeline`."""
+        return frozenset()
 
     @property
     def longest_token_bytes(self) -> int:
@@ -199,8 +204,10 @@ class OpenVinoPipeline:
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
+        adapter: str | None = None,
     ) -> OpenVinoGeneration:
         """See `Pipeline`."""
+        assert adapter is None  # there are none
         config = genai.GenerationConfig()
         config.eos_token_id = self._defaults.eos_token_id
         config.stop_token_ids = self._defaults.stop_token_ids

@@ -76,5 +76,5 @@ def test_model_has_all_files_and_answers_varied_text(tiny_model: Path) -> None:
 
 
 def test_converter_that_refuses_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="refused: .* of architecture 'gpt2'"):
+    with pytest.raises(RuntimeError, match=r"refused: .* of architecture 'gpt2'"):
         tiny_llama.write_ir(tmp_path / "refused", architecture="gpt2")

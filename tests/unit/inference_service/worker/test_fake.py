@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from inference_service.engine import frames
-from inference_service.engine.settings import ModelSettings
+from inference_service.engine.settings import Adapter, ModelSettings
 from inference_service.worker.batch import Batch
 from inference_service.worker.fake import END_OF_SEQUENCE, LOGPROB, SPECIAL_TOKENS, FakePipeline
 
@@ -60,3 +60,35 @@ def test_grammar_is_taken_and_changes_nothing(
     grammar = frames.Grammar("regex", "yes|no")
     deltas = answer(pipeline, frames.Submit(1, "maybe", sampling, grammar))
     assert "".join(delta.text for delta in deltas) == "maybe"
+
+
+def test_adapter_is_seen_in_the_answer(sampling: frames.Sampling) -> None:
+    settings = ModelSettings(engine="fake", adapters={"x": Adapter(file="x.safetensors")})
+    pipeline = FakePipeline(settings)
+    submit = frames.Submit(1, "user: hey\nassistant:", sampling)
+    with_adapter = msgspec.structs.replace(submit, adapter="x")
+    assert "".join(delta.text for delta in answer(pipeline, with_adapter)) == "x: hey"
+    assert "".join(delta.text for delta in answer(pipeline, submit)) == "hey"
+
+
+def test_adapter_that_there_isnt_is_refused(
+    pipeline: FakePipeline, sampling: frames.Sampling
+) -> None:
+    (rejected,) = Batch(pipeline, 1000).submit(frames.Submit(1, "hey", sampling, adapter="x"))
+    assert rejected == frames.Rejected(
+        1, "INVALID_ARGUMENT", "model: the model has no adapter 'x'", {"field": "model"}
+    )
+
+
+@pytest.mark.parametrize(("asked", "cached"), [(True, [0, 64]), (None, [0, 0])])
+def test_account_of_cached_prefixes_is_kept_if_asked_for(
+    sampling: frames.Sampling, asked: bool | None, cached: list[int]
+) -> None:
+    batch = Batch(FakePipeline(ModelSettings(engine="fake", enable_prefix_caching=asked)), 1000)
+    seen = []
+    for number in (1, 2):
+        messages = batch.submit(frames.Submit(number, "x" * 80, sampling))
+        while batch.busy:
+            messages += batch.step()
+        seen += [m.cached_tokens for m in messages if isinstance(m, frames.Started)]
+    assert seen == cached
