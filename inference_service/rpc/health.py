@@ -44,13 +44,15 @@ class HealthServicer(health_pb2_grpc.HealthServiceServicer):
             draining=draining,
             replicas=[mapping.replica_to_proto(status) for status in self._registry.replicas()],
             version=__version__,
+            memory=mapping.memory_to_proto(self._registry.memory()),
         )
 
 
 class ProbeHealth(stock_grpc.HealthServicer):
     """Answers `grpc.health.v1`: the empty name is the server, a model's name is that model.
 
-    The server is SERVING when every model that is to run is ready, and it isn't shutting down. In
+    Each other name of a model is a service too, and all of them follow its state. The server is
+    SERVING when every model that is to run is ready, and it isn't shutting down. In
     place of the package's own servicer, whose watchers hold a lock while they write: one that does
     not read stops every change of state there.
     """
@@ -61,10 +63,14 @@ class ProbeHealth(stock_grpc.HealthServicer):
         self._watchers: set[asyncio.Event] = set()
 
     def update(self, registry: Registry) -> None:
-        """Say what the registry's states are now."""
-        self._states[""] = registry.ready
-        for info in registry.infos():
-            self._states[info.name] = info.state is ModelState.READY
+        """Say what the registry's states are now; of models that are gone, nothing is known."""
+        infos = registry.snapshot()
+        states: dict[str, bool] = {}
+        for info in infos:
+            states.update(dict.fromkeys(info.aliases, info.state is ModelState.READY))
+        # After all aliases: where one is as another model's name, that counts.
+        states |= {info.name: info.state is ModelState.READY for info in infos}
+        self._states = states | {"": registry.ready}
         self._notify()
 
     def drain(self) -> None:

@@ -27,6 +27,11 @@ REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 # Served while draining, as they tell of it; logged at debug, as they are polled.
 _QUIET = ("/grpc.health.v1.", "/grpc.reflection.", "/openvino_server.v1.HealthService/")
+# Ended as soon as the server drains: what they wait for may take long, or never come, and is of no
+# use to a server that goes.
+_UNTIL_DRAIN = frozenset(
+    f"/openvino_server.v1.ModelService/{name}" for name in ("LoadModel", "PullModel", "WatchModels")
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -36,19 +41,22 @@ class Drain:
 
     Attributes:
         draining: Whether new requests are refused.
-        ended: Whether those that still ran have been told to end.
 
     """
 
     def __init__(self) -> None:
         self.draining = False
-        self.ended = False
         self._running: set[asyncio.Task[Any]] = set()
+        self._until_drain: set[asyncio.Task[Any]] = set()
+        self._told_to_end: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def enter(self) -> None:
+    def enter(self, *, until_drain: bool = False) -> None:
         """Count in the request of the task that calls.
+
+        Args:
+            until_drain: Whether it is ended at the beginning of the drain, not after its time.
 
         Raises:
             Draining: No new ones are taken.
@@ -56,26 +64,38 @@ class Drain:
         """
         if self.draining:
             raise Draining
-        self._running.add(_task())
+        task = _task()
+        self._running.add(task)
+        if until_drain:
+            self._until_drain.add(task)
         self._idle.clear()
 
     def leave(self) -> None:
         """Count out the request of the task that calls."""
-        self._running.discard(_task())
+        for tasks in (self._running, self._until_drain, self._told_to_end):
+            tasks.discard(_task())
         if not self._running:
             self._idle.set()
+
+    def is_told_to_end(self) -> bool:
+        """Say whether it is the drain that has cancelled the task that calls."""
+        return _task() in self._told_to_end
 
     async def wait_idle(self, timeout_seconds: float) -> int:
         """Refuse new requests and wait for the running ones; end and return how many are left."""
         self.draining = True
+        self._end(self._until_drain)
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._idle.wait()
         except TimeoutError:
-            self.ended = True
-            for task in self._running:
-                task.cancel()
+            self._end(self._running)
         return len(self._running)
+
+    def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
+        for task in tasks - self._told_to_end:
+            self._told_to_end.add(task)
+            task.cancel()
 
 
 def _task() -> asyncio.Task[Any]:
@@ -164,14 +184,14 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             await context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
             self._check_client(context)
             if not quiet:
-                self._drain.enter()
+                self._drain.enter(until_drain=method in _UNTIL_DRAIN)
                 entered = True
             yield
         except ServiceError as raised:
             error = raised
             status = error.reason
         except asyncio.CancelledError:
-            if not (entered and self._drain.ended) or context.done():
+            if not self._drain.is_told_to_end() or context.done():
                 left = context.time_remaining()
                 status = "DEADLINE_EXCEEDED" if left is not None and left <= 0 else "CANCELLED"
                 raise
@@ -203,7 +223,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 **({"error": str(error)} if error else {}),
             )
         if error:
-            await context.abort_with_status(status_of(error))
+            try:
+                await context.abort_with_status(status_of(error))
+            except grpc.aio.InternalError as unread:
+                # A message that the client doesn't read is still on its way, and no status can
+                # overtake it. The stop of the server ends the call.
+                raise asyncio.CancelledError from unread
 
     def _check_client(self, context: Context) -> None:
         if "*" in self._allowed:

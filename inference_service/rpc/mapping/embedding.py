@@ -11,7 +11,11 @@ from openvino_server.v1 import inference_pb2
 from inference_service import domain
 from inference_service.errors import InvalidArgument
 from inference_service.rpc.mapping.models import model_name_from_proto
-from inference_service.rpc.mapping.request import MAX_TOKEN_IDS, token_ids_from_proto
+from inference_service.rpc.mapping.request import (
+    MAX_TOKEN_IDS,
+    keep_alive_from_proto,
+    token_ids_from_proto,
+)
 
 MAX_INPUTS = 2048
 MAX_DOCUMENTS = 1024
@@ -45,7 +49,7 @@ def embed_request_from_proto(request: inference_pb2.EmbedRequest) -> domain.Embe
     dimensions = request.dimensions if request.HasField("dimensions") else None
     if dimensions == 0:
         raise InvalidArgument("dimensions", "must be at least 1")
-    return domain.EmbedRequest(model, inputs, dimensions)
+    return domain.EmbedRequest(model, inputs, dimensions, keep_alive_from_proto(request))
 
 
 def rerank_request_from_proto(request: inference_pb2.RerankRequest) -> domain.RerankRequest:
@@ -65,7 +69,9 @@ def rerank_request_from_proto(request: inference_pb2.RerankRequest) -> domain.Re
     top_n = request.top_n if request.HasField("top_n") else None
     if top_n == 0:
         raise InvalidArgument("top_n", "must be at least 1")
-    return domain.RerankRequest(model, request.query, documents, top_n)
+    return domain.RerankRequest(
+        model, request.query, documents, top_n, keep_alive_from_proto(request)
+    )
 
 
 def _check_count(field: str, values: Sequence[object], most: int) -> None:

@@ -8,6 +8,7 @@ from inference_service import domain
 from inference_service.errors import InvalidArgument
 from inference_service.rpc.mapping.chat import chat_from_proto
 from inference_service.rpc.mapping.constraint import constraint_from_proto
+from inference_service.rpc.mapping.durations import seconds_from_proto
 from inference_service.rpc.mapping.models import model_name_from_proto
 from inference_service.rpc.mapping.sampling import sampling_from_proto
 
@@ -42,9 +43,26 @@ def generate_request_from_proto(request: inference_pb2.GenerateRequest) -> domai
         constraint=constraint_from_proto(request.constraint)
         if request.HasField("constraint")
         else None,
+        keep_alive_seconds=keep_alive_from_proto(request),
     )
     _check_form(wanted)
     return wanted
+
+
+def keep_alive_from_proto(
+    request: inference_pb2.GenerateRequest
+    | inference_pb2.EmbedRequest
+    | inference_pb2.RerankRequest,
+) -> float | None:
+    """Check and convert how long the model is to stay loaded, in seconds.
+
+    Raises:
+        InvalidArgument: It is more than ten years, forth or back, or no duration.
+
+    """
+    if not request.HasField("keep_alive"):
+        return None
+    return seconds_from_proto(request.keep_alive, "keep_alive")
 
 
 def token_ids_from_proto(token_ids: inference_pb2.TokenIds, field: str) -> tuple[int, ...]:

@@ -22,14 +22,15 @@ AnyCall = Callable[..., Any]
 class Handlers(grpc.GenericRpcHandler):
     """Answers every method with a function of the test's: its name says how it streams."""
 
-    def __init__(self, functions: dict[str, AnyCall]) -> None:
+    def __init__(self, functions: dict[str, AnyCall], streams: tuple[str, ...]) -> None:
         self._functions = functions
+        self._streams = streams
 
     def service(self, details: Any) -> Any:
         function = self._functions.get(details.method)
         if function is None:
             return None
-        if details.method.endswith("Stream"):
+        if details.method.endswith("Stream") or details.method in self._streams:
             return grpc.unary_stream_rpc_method_handler(function)
         return grpc.unary_unary_rpc_method_handler(function)
 
@@ -37,10 +38,16 @@ class Handlers(grpc.GenericRpcHandler):
 class Served:
     """A server with the interceptor, on loopback without TLS, and a channel to it."""
 
-    def __init__(self, functions: dict[str, AnyCall], allowed: tuple[str, ...] = ("*",)) -> None:
+    def __init__(
+        self,
+        functions: dict[str, AnyCall],
+        allowed: tuple[str, ...] = ("*",),
+        streams: tuple[str, ...] = (),
+    ) -> None:
+        self._streams = streams
         self.drain = Drain()
         self._server = grpc.aio.server(interceptors=[RequestInterceptor(allowed, self.drain)])
-        self._server.add_generic_rpc_handlers((Handlers(functions),))
+        self._server.add_generic_rpc_handlers((Handlers(functions, streams),))
 
     async def __aenter__(self) -> Served:
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -50,10 +57,14 @@ class Served:
 
     async def __aexit__(self, *_: object) -> None:
         await self._channel.close()
+        await self.stop()
+
+    async def stop(self) -> None:
         await self._server.stop(0)
 
     def call(self, method: str, *metadata: tuple[str, str | bytes], data: bytes = b"") -> Any:
-        kind = "unary_stream" if method.endswith("Stream") else "unary_unary"
+        streams = method.endswith("Stream") or method in self._streams
+        kind = "unary_stream" if streams else "unary_unary"
         return getattr(self._channel, kind)(method)(data, metadata=metadata, timeout=10)
 
 
@@ -262,7 +273,6 @@ async def test_drain_waits_for_the_last() -> None:
         event.set()
         await task
     assert await asyncio.wait_for(waiter, 5) == 0
-    assert not drain.ended
 
 
 async def stream_long(_request: bytes, _context: object) -> AsyncIterator[bytes]:
@@ -291,3 +301,69 @@ async def test_what_outlasts_the_drain_is_told_why_it_ends() -> None:
                 assert reason_of(caught.value) == ("DRAINING", {})
             assert await served.drain.wait_idle(5) == 0
         assert [line["status"] for line in logs] == ["DRAINING"] * 2
+
+
+@pytest.mark.parametrize("name", ["LoadModel", "PullModel", "WatchModels"])
+async def test_what_waits_for_models_is_ended_when_the_drain_begins(name: str) -> None:
+    closed = asyncio.Event()
+
+    async def wait_stream(_request: bytes, _context: object) -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    runs, may_end = asyncio.Event(), asyncio.Event()
+
+    async def run(_request: bytes, _context: object) -> bytes:
+        runs.set()
+        await may_end.wait()
+        return b"ended well"
+
+    waiting = f"/openvino_server.v1.ModelService/{name}"
+    async with Served({waiting: wait_stream, "/x/Run": run}, streams=(waiting,)) as served:
+        stream, running = served.call(waiting), served.call("/x/Run")
+        assert await stream.read() == b"first"
+        await asyncio.wait_for(runs.wait(), 5)
+        drained = asyncio.create_task(served.drain.wait_idle(60))
+        await asyncio.wait_for(closed.wait(), 5)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await read_on(stream)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert reason_of(caught.value) == ("DRAINING", {})
+        assert not drained.done()
+        may_end.set()
+        assert await running == b"ended well"
+        assert await asyncio.wait_for(drained, 5) == 0
+
+
+async def read_on(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+async def test_watch_that_is_not_read_does_not_hold_the_drain(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written = 0
+
+    async def much_stream(_request: bytes, _context: object) -> AsyncIterator[bytes]:
+        nonlocal written
+        while True:
+            yield bytes(1 << 16)
+            written += 1
+
+    method = "/openvino_server.v1.ModelService/WatchModels"
+    async with Served({method: much_stream}, streams=(method,)) as served:
+        call = served.call(method)
+        await call.read()
+        before = -1
+        while written > before:  # until the transport takes no more
+            before = written
+            await asyncio.sleep(0.05)
+        assert await asyncio.wait_for(served.drain.wait_idle(60), 5) == 0
+        await served.stop()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await read_on(call)
+    assert [line for line in caplog.records if line.name.startswith("grpc")] == []

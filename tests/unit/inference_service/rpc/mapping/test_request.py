@@ -12,6 +12,10 @@ from openvino_server.v1 import inference_pb2
 from inference_service import domain
 from inference_service.errors import InvalidArgument
 from inference_service.rpc import mapping
+from inference_service.rpc.mapping.embedding import (
+    embed_request_from_proto,
+    rerank_request_from_proto,
+)
 
 AnyCall = Callable[..., Any]
 
@@ -139,3 +143,28 @@ def test_any_request_is_taken_or_refused_with_a_meaning(
         if name not in {"stop", "ignore_eos", "n", "logprobs"}:
             assert (value is not None) == proto.sampling.HasField(name)  # type: ignore[arg-type]
         assert not (isinstance(value, float) and not math.isfinite(value))
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "seconds"),
+    [(None, None), ({}, 0), ({"seconds": 300}, 300), ({"seconds": -1}, -1), ({"nanos": 500}, 5e-7)],
+)
+def test_keep_alive(
+    request_of: Callable[..., inference_pb2.GenerateRequest], keep_alive: Any, seconds: float | None
+) -> None:
+    wanted = mapping.generate_request_from_proto(request_of(keep_alive=keep_alive))
+    assert wanted.keep_alive_seconds == seconds
+    embed = inference_pb2.EmbedRequest(model="m", texts=["a"], keep_alive=keep_alive)
+    assert embed_request_from_proto(embed).keep_alive_seconds == seconds
+    rerank = inference_pb2.RerankRequest(
+        model="m", query="q", documents=["a"], keep_alive=keep_alive
+    )
+    assert rerank_request_from_proto(rerank).keep_alive_seconds == seconds
+
+
+def test_keep_alive_is_bounded(
+    request_of: Callable[..., inference_pb2.GenerateRequest], refused_field: Callable[..., str]
+) -> None:
+    for sign in (1, -1):
+        request = request_of(keep_alive={"seconds": sign * 11 * 366 * 86400})
+        assert refused_field(request) == "keep_alive"
