@@ -14,7 +14,8 @@ import structlog
 
 from inference_service import domain
 from inference_service.engine import frames
-from inference_service.engine.process import EngineProcess, LoadError, LoadRefusedError
+from inference_service.engine.failure import LoadError, LoadRefusedError
+from inference_service.engine.process import EngineProcess
 from inference_service.errors import InvalidArgument, QueueFull, Unsupported, WorkerLost
 
 GRAMMAR_COMMAND = (sys.executable, "-m", "inference_service.worker.grammar")
@@ -58,8 +59,7 @@ class GrammarProcess(EngineProcess):
     async def died_of(self) -> int | None:
         """Wait until the process has ended and return the signal that ended it, if one did."""
         await self.stop()
-        code = self._process.returncode
-        return -code if code is not None and code < 0 else None
+        return self.exit_signal
 
 
 class Verdicts:

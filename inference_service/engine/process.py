@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import socket
 import time
@@ -12,7 +13,10 @@ from typing import Self, TypeAlias, cast
 
 import structlog
 
+from inference_service.domain import LoadFailureCause
 from inference_service.engine import frames
+from inference_service.engine.failure import LoadError, LoadRefusedError, death
+from inference_service.engine.memory import oom_kills
 from inference_service.engine.output import log_output
 from inference_service.engine.rejections import error_of
 from inference_service.errors import WorkerLost
@@ -23,14 +27,6 @@ Answer: TypeAlias = (
 _END_SECONDS = 5  # what a process that was hung up on has to end by itself; a step is far shorter
 
 _log = structlog.get_logger(__name__)
-
-
-class LoadError(Exception):
-    """A process did not get as far as to answer requests; the message says why."""
-
-
-class LoadRefusedError(LoadError):
-    """The process itself said that the model can't be loaded: its files are at fault."""
 
 
 class EngineProcess(asyncio.Protocol):
@@ -58,6 +54,9 @@ class EngineProcess(asyncio.Protocol):
         self._ids = itertools.count(1)
         self._ready: asyncio.Future[frames.Ready] = asyncio.get_running_loop().create_future()
         self._owes_since: float | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._killed = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
@@ -76,6 +75,40 @@ class EngineProcess(asyncio.Protocol):
             LoadError: It could not be started or not load, took too long, or died meanwhile.
 
         """
+        kills = oom_kills()
+        try:
+            self = await cls._spawned(model, command)
+        except OSError as error:
+            no_memory = error.errno == errno.ENOMEM
+            cause = LoadFailureCause.OUT_OF_MEMORY if no_memory else LoadFailureCause.WORKER_DIED
+            raise LoadError(f"no process could be started: {error}", cause) from error
+        try:
+            self._send(load)
+            async with asyncio.timeout(timeout_seconds):
+                self._ready_message = await self._ready
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, TimeoutError):
+                message = f"not loaded after {timeout_seconds:g} s"
+                raise LoadError(message, LoadFailureCause.TIMEOUT) from error
+            if isinstance(error, WorkerLost):
+                exit_signal = None if self._killed else self.exit_signal
+                more_kills = kills is not None and (oom_kills() or 0) > kills
+                said = await self._output
+                raise death(exit_signal, said, killed_for_memory=more_kills) from error
+            raise
+        load_seconds = round(self._ready_message.load_seconds, 2)
+        self._log.info("worker.ready", pid=self.pid, load_seconds=load_seconds)
+        return self
+
+    @classmethod
+    async def _spawned(cls, model: str, command: Sequence[str]) -> Self:
+        """Start the process, and connect to it.
+
+        Raises:
+            OSError: There is no process, no memory or no file descriptor to be had.
+
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -87,27 +120,19 @@ class EngineProcess(asyncio.Protocol):
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
                 )
+            self = cls(model, process)
             ours.setblocking(False)
-            _, self = await asyncio.get_running_loop().create_unix_connection(
-                lambda: cls(model, process), sock=ours
-            )
-        except OSError as error:  # no process, no memory, no file descriptors
-            ours.close()
-            raise LoadError(f"no process could be started: {error}") from error
+            try:
+                await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+            except BaseException:
+                self._ready.cancel()  # nobody waits for it
+                self.kill()
+                await process.wait()
+                await self._output
+                raise
         except BaseException:
             ours.close()
             raise
-        try:
-            self._send(load)
-            async with asyncio.timeout(timeout_seconds):
-                self._ready_message = await self._ready
-        except BaseException as error:
-            await self.stop()
-            if isinstance(error, TimeoutError):
-                raise LoadError(f"not loaded after {timeout_seconds:g} s") from error
-            raise
-        load_seconds = round(self._ready_message.load_seconds, 2)
-        self._log.info("worker.ready", pid=self.pid, load_seconds=load_seconds)
         return self
 
     @property
@@ -124,16 +149,28 @@ class EngineProcess(asyncio.Protocol):
         """
         return time.monotonic() - self._owes_since if self._owes_since is not None else 0.0
 
+    @property
+    def exit_signal(self) -> int | None:
+        """The signal that ended the process, if one did."""
+        code = self._process.returncode
+        return -code if code is not None and code < 0 else None
+
+    async def idle(self) -> None:
+        """Wait until the process owes no answer; that it is lost ends all that it owed."""
+        await self._idle.wait()
+
     def kill(self) -> None:
         """End the process at once."""
+        self._killed = self._killed or self._process.returncode is None
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             self._process.kill()
 
     async def stop(self) -> None:
         """Hang up on the process and wait until it has ended; one that doesn't end is killed."""
-        self._transport.abort()
-        if not self._ready.done() or self._ready.cancelled() or self._ready.exception():
+        loaded = self._ready.done() and not (self._ready.cancelled() or self._ready.exception())
+        if not loaded and not self.lost.done():  # one that hung up tells by itself what ended it
             self.kill()  # a load can't be interrupted otherwise
+        self._transport.abort()
         try:
             async with asyncio.timeout(_END_SECONDS):
                 await self._process.wait()
@@ -161,7 +198,7 @@ class EngineProcess(asyncio.Protocol):
         """Fail all that the process still owed."""
         del exc  # a reset or a clean end: the process is gone either way
         if not self._ready.done():
-            self._ready.set_exception(LoadError("the worker died while it loaded the model"))
+            self._ready.set_exception(WorkerLost(self._model))
         if not self.lost.done():
             self.lost.set_result(None)
         for call in self._calls.values():
@@ -176,9 +213,9 @@ class EngineProcess(asyncio.Protocol):
             case frames.Ready():
                 if not self._ready.done():
                     self._ready.set_result(message)
-            case frames.LoadFailed(cause):
+            case frames.LoadFailed(cause, kind):
                 if not self._ready.done():
-                    self._ready.set_exception(LoadRefusedError(cause))
+                    self._ready.set_exception(LoadRefusedError(cause, LoadFailureCause(kind)))
             case frames.Rejected(request_id):
                 if (call := self._calls.pop(request_id, None)) and not call.done():
                     call.set_exception(error_of(message, self._model))
@@ -210,6 +247,7 @@ class EngineProcess(asyncio.Protocol):
 
         def done(call: asyncio.Future[Answer]) -> None:
             self._calls.pop(request_id, None)
+            self._released()
             if call.cancelled() and not self.lost.done():
                 self._send(frames.Cancel(request_id))
 
@@ -222,7 +260,13 @@ class EngineProcess(asyncio.Protocol):
             raise WorkerLost(self._model)
         if self._owes_since is None:
             self._owes_since = time.monotonic()
+        self._idle.clear()
         return next(self._ids)
+
+    def _released(self) -> None:
+        """Note that something is no longer outstanding; for all that derives to call."""
+        if not self.outstanding:
+            self._idle.set()
 
     def _send(self, message: frames.ToWorker) -> None:
         self._transport.write(frames.encode_frame([message]))

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from inference_service.domain import ModelState, ReplicaStatus
+from inference_service.domain import LoadFailure, LoadFailureCause, ModelState, ReplicaStatus
 from inference_service.engine import frames
-from inference_service.engine.process import LoadError, LoadRefusedError
+from inference_service.engine.failure import LoadError
+from inference_service.engine.memory import process_memory
 from inference_service.engine.worker import Worker
 from inference_service.errors import ModelNotReady
+
+# What may be otherwise the next time. All else is in the files, the settings or the machine.
+_PASSING = frozenset({LoadFailureCause.WORKER_DIED, LoadFailureCause.TIMEOUT})
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +31,7 @@ class RestartPolicy:
         first_delay_seconds: Wait before the first restart; each further one waits twice as long.
         longest_delay_seconds: The longest wait.
         healthy_seconds: A worker that lived this long resets the wait.
-        first_load_attempts: Loads that may fail before the first that succeeds.
+        first_load_attempts: Loads that may die or time out before the first that succeeds.
 
     """
 
@@ -40,9 +44,13 @@ class RestartPolicy:
 class Replica:
     """Supervises the workers of one replica, one after another.
 
-    A worker that dies, or makes no progress while it owes some, is replaced. A model is given up
-    when a worker says that it can't be loaded, for the same files fail the same way, or when no
-    worker ever came as far as to answer; after that it is not tried again.
+    A worker that dies, or makes no progress while it owes some, is replaced. Before the first that
+    came as far as to answer, a load is tried again only if it died or took too long, and not for
+    ever: the same files and settings fail the same way, and so does memory that is too little.
+
+    Attributes:
+        state: Whether it can answer.
+        failure: Why the last load failed; `None` once one succeeds.
 
     Args:
         model: The model's name.
@@ -79,7 +87,8 @@ class Replica:
         self._restarts = 0
         self._has_been_ready = False
         self.state = ModelState.UNLOADED
-        self.failure: str | None = None
+        self._memory_bytes: int | None = None
+        self.failure: LoadFailure | None = None
 
     def start(self) -> None:
         """Begin to load the model; `state` tells how it goes."""
@@ -91,9 +100,42 @@ class Replica:
         if self._task:
             self._set(ModelState.DRAINING)
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
         self._set(ModelState.UNLOADED)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker takes requests now."""
+        worker = self._worker
+        return worker is not None and not worker.lost.done() and self.state is ModelState.READY
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, also while it ends; `None` while there is none that loaded."""
+        return self._worker.pid if self._worker else None
+
+    @property
+    def outstanding(self) -> int:
+        """See `Worker`; 0 without one."""
+        return self._worker.outstanding if self._worker else 0
+
+    @property
+    def outstanding_completions(self) -> int:
+        """See `Worker`; 0 without one."""
+        return self._worker.outstanding_completions if self._worker else 0
+
+    async def idle(self) -> None:
+        """Wait until the worker owes nothing; at once if there is none."""
+        if self._worker:
+            await self._worker.idle()
+
+    async def measure_memory(self) -> int:
+        """Measure the worker's memory, for `status` too, and return it in bytes; 0 without one."""
+        worker = self._worker
+        memory_bytes = await asyncio.to_thread(process_memory, worker.pid) if worker else None
+        if worker is self._worker:
+            self._memory_bytes = memory_bytes
+        return memory_bytes or 0
 
     def worker(self) -> Worker:
         """Return the worker that takes requests now.
@@ -102,10 +144,10 @@ class Replica:
             ModelNotReady: There is none.
 
         """
-        worker = self._worker
-        if worker is None or worker.lost.done() or self.state is not ModelState.READY:
-            raise ModelNotReady(self._model, self.state.value)
-        return worker
+        if self._worker is None or not self.ready:
+            lost = self.state is ModelState.READY  # and about to be replaced
+            raise ModelNotReady(self._model, (ModelState.LOADING if lost else self.state).value)
+        return self._worker
 
     def status(self) -> ReplicaStatus:
         """Return what the outside may know of the worker."""
@@ -116,13 +158,14 @@ class Replica:
             model=self._model,
             replica=self._index,
             state=self.state,
-            pid=worker.pid if worker else None,
-            outstanding_requests=worker.outstanding if worker else 0,
+            pid=self.pid,
+            outstanding_requests=self.outstanding,
             steps=progress.steps,
             generated_tokens=progress.generated_tokens,
             last_step_age_seconds=time.monotonic() - last_step if last_step else None,
             kv_cache_usage=progress.kv_cache_usage,
             restarts=self._restarts,
+            memory_bytes=self._memory_bytes,
         )
 
     async def _supervise(self) -> None:
@@ -133,18 +176,23 @@ class Replica:
             try:
                 await self._run_worker()
             except LoadError as error:
-                self.failure = str(error)
-                self._log.error("model.load_failed", cause=self.failure)
+                self.failure = error.failure
+                self._log.error(
+                    "model.load_failed", kind=error.cause.value, cause=error.failure.message
+                )
                 failed_loads += 1
-                hopeless = isinstance(error, LoadRefusedError) or (
-                    failed_loads >= self._policy.first_load_attempts
+                hopeless = (
+                    error.cause not in _PASSING or failed_loads >= self._policy.first_load_attempts
                 )
                 if not self._has_been_ready and hopeless:
                     self._set(ModelState.FAILED)
                     return
             except Exception:  # noqa: BLE001  logged, and told in the state
                 self._log.exception("replica.failed")
-                self.failure = "the worker could not be supervised; the log has the cause"
+                self.failure = LoadFailure(
+                    LoadFailureCause.WORKER_DIED,
+                    "the worker could not be supervised; the log has the cause",
+                )
                 self._set(ModelState.FAILED)
                 return
             if time.monotonic() - started > self._policy.healthy_seconds:
@@ -164,13 +212,16 @@ class Replica:
         self.failure = None
         self._set(ModelState.READY)
         try:
+            await self.measure_memory()
             await self._watch(worker)
         finally:
-            self._worker = None
             if self.state is ModelState.READY:
                 self._set(ModelState.LOADING)
-            await worker.stop()
-        self._log.error("worker.lost", pid=worker.pid)
+            try:
+                await worker.stop()
+            finally:
+                self._worker = self._memory_bytes = None
+        self._log.error("worker.lost", pid=worker.pid, signal=worker.exit_signal)
 
     async def _watch(self, worker: Worker) -> None:
         """Wait until the worker is lost; end one that makes no progress."""

@@ -97,6 +97,7 @@ class Worker(EngineProcess):
 
         def closed(still_running: bool) -> None:
             self._streams.pop(request_id, None)
+            self._released()
             if still_running and not self.lost.done():
                 self._send(frames.Cancel(request_id))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from inference_service.domain import ModelState
+from inference_service.domain import LoadFailureCause, ModelState
 from inference_service.engine import frames
 from inference_service.engine.replica import Replica, RestartPolicy
 from inference_service.engine.settings import ModelSettings
@@ -175,7 +176,8 @@ async def test_load_that_fails_is_not_tried_again(
         replica.worker()
     assert caught.value.metadata["state"] == "failed"
     assert replica.failure is not None
-    assert "ould not find a model" in replica.failure
+    assert replica.failure.cause is LoadFailureCause.INVALID_FILES
+    assert "ould not find a model" in replica.failure.message
     assert "cause" not in caught.value.metadata  # it names files; callers may not see it
     assert replica.status().restarts == 0
 
@@ -199,6 +201,83 @@ async def test_worker_that_dies_while_it_reloads_is_tried_again(
     await until(eventually, replica, ModelState.READY)
     assert ModelState.FAILED not in states
     assert replica.failure is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause", "restarts"),
+    [
+        ("invalid_files", LoadFailureCause.INVALID_FILES, 0),
+        ("invalid_settings", LoadFailureCause.INVALID_SETTINGS, 0),
+        ("unsupported", LoadFailureCause.UNSUPPORTED, 0),
+        ("out_of_memory", LoadFailureCause.OUT_OF_MEMORY, 0),
+        ("die", LoadFailureCause.WORKER_DIED, 2),
+    ],
+)
+async def test_first_load_is_tried_again_only_for_what_can_pass(
+    make_replica: AnyCall,
+    eventually: AnyCall,
+    new_children: AnyCall,
+    failure: str,
+    cause: LoadFailureCause,
+    restarts: int,
+) -> None:
+    replica, states = make_replica(fake_load_failure=failure)
+    replica.start()
+    await until(eventually, replica, ModelState.FAILED)
+    assert states == [ModelState.LOADING, ModelState.FAILED]
+    assert replica.failure is not None
+    assert replica.failure.cause is cause
+    assert replica.status().restarts == restarts
+    assert new_children() == set()
+
+
+async def test_load_that_takes_too_long_is_tried_again(
+    load: AnyCall, eventually: AnyCall, new_children: AnyCall
+) -> None:
+    policy = RestartPolicy(first_delay_seconds=0.01, first_load_attempts=2)
+    replica = Replica(
+        "m",
+        0,
+        load(fake_load_seconds=60),
+        start_timeout_seconds=0.4,
+        step_timeout_seconds=30,
+        on_change=lambda: None,
+        policy=policy,
+    )
+    replica.start()
+    await until(eventually, replica, ModelState.FAILED)
+    assert replica.failure is not None
+    assert replica.failure.cause is LoadFailureCause.TIMEOUT
+    assert replica.status().restarts == 1
+    assert new_children() == set()
+    await replica.stop()
+
+
+async def test_memory_is_that_of_the_process(make_replica: AnyCall, eventually: AnyCall) -> None:
+    replica, _ = make_replica(fake_memory_bytes=64 << 20)
+    replica.start()
+    assert replica.status().memory_bytes is None
+    assert await replica.measure_memory() == 0
+    await eventually(lambda: replica.status().memory_bytes)  # measured when it is ready
+    assert 64 << 20 < replica.status().memory_bytes < 160 << 20
+    assert await replica.measure_memory() == replica.status().memory_bytes
+    await replica.stop()
+    assert replica.status().memory_bytes is None
+
+
+async def test_stop_while_loading_is_quick_and_leaves_no_process(
+    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall
+) -> None:
+    replica, _ = make_replica(fake_load_seconds=60)
+    replica.start()
+    await eventually(new_children)
+    (pid,) = new_children()
+    # It is inside the load: it has read what to load, and sleeps where no socket is looked at.
+    await eventually(lambda: "nanosleep" in Path(f"/proc/{pid}/wchan").read_text())
+    started = time.monotonic()
+    await replica.stop()
+    assert time.monotonic() - started < 1
+    assert new_children() == set()
 
 
 @pytest.mark.usefixtures("gate")
