@@ -17,8 +17,9 @@ from inference_service.errors import LoadCancelled, ModelNotReady
 class Replicas:
     """Replicas of one model, as one.
 
-    All load at the same time, and requests are taken as soon as one is ready. Whoever starts them
-    awaits `stop`.
+    The first loads alone, so that it takes requests as soon as can be; then the others load, all at
+    the same time. If the first can't be loaded the others aren't tried, for they have the same files
+    and settings. Whoever starts them awaits `stop`.
 
     Args:
         model: The model's name.
@@ -59,17 +60,18 @@ class Replicas:
         cached = prefix_affinity and loads[0].settings.enable_prefix_caching is not False
         self._router = Router(len(loads), prefix_affinity=cached)
         self._stopping = False
+        self._others_started = False
         self._change = asyncio.Event()
         self._told: tuple[ModelState, int] = (ModelState.UNLOADED, 0)
 
     def start(self) -> None:
         """Begin to load the model; `state` tells how it goes, and `loaded` waits for it."""
-        for replica in self._replicas:
-            replica.start()
+        self._replicas[0].start()
 
     async def stop(self) -> None:
         """End all workers and wait until their processes are gone; a load is ended at once."""
         self._stopping = True
+        self._others_started = False
         try:
             await asyncio.gather(*(replica.stop() for replica in self._replicas))
         finally:
@@ -80,7 +82,7 @@ class Replicas:
         """Wait until a worker is ready.
 
         Raises:
-            LoadError: No replica could be loaded, and none will be tried again.
+            LoadError: The model could not be loaded, and will not be tried again.
             LoadCancelled: They were stopped.
 
         """
@@ -188,6 +190,10 @@ class Replicas:
     def _changed(self, index: int) -> None:
         if self._replicas[index].state is not ModelState.READY:
             self._router.forget(index)
+        elif not self._others_started and not self._stopping:
+            self._others_started = True
+            for replica in self._replicas[1:]:
+                replica.start()
         self._tell()
 
     def _tell(self) -> None:

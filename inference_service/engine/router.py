@@ -105,12 +105,14 @@ class Router:
     ) -> None:
         self._prefix_affinity = prefix_affinity and replicas > 1
         self._memories = [PrefixMemory(remembered_blocks) for _ in range(replicas)]
-        self._chosen = [0] * replicas
+        # When each was chosen last, apart for the two, for one request may ask for both.
+        self._routed = [0] * replicas
+        self._least_busy = [0] * replicas
         self._turns = itertools.count(1)
 
     def least_busy(self, outstanding: Mapping[int, int]) -> int:
         """Choose for a request whose prompt doesn't matter; arguments are those of `route`."""
-        return self._choose(outstanding, {})
+        return self._choose(outstanding, {}, self._least_busy)
 
     def route(self, outstanding: Mapping[int, int], prompt: Prompt, adapter: str | None) -> int:
         """Choose for a prompt, and remember that it was sent there.
@@ -125,10 +127,10 @@ class Router:
 
         """
         if not self._prefix_affinity:
-            return self.least_busy(outstanding)
+            return self._choose(outstanding, {}, self._routed)
         hashes = prefix_hashes(prompt, adapter)
         matched = {replica: self._memories[replica].matched(hashes) for replica in outstanding}
-        chosen = self._choose(outstanding, matched)
+        chosen = self._choose(outstanding, matched, self._routed)
         self._memories[chosen].add(hashes)
         return chosen
 
@@ -136,14 +138,16 @@ class Router:
         """Note that a replica's cache is empty, for its worker is gone."""
         self._memories[replica].clear()
 
-    def _choose(self, outstanding: Mapping[int, int], matched: Mapping[int, int]) -> int:
+    def _choose(
+        self, outstanding: Mapping[int, int], matched: Mapping[int, int], last: list[int]
+    ) -> int:
         least = min(outstanding.values())
         most_extra = max(MOST_EXTRA_COMPLETIONS, least * MOST_EXTRA_PART)
 
         def cost(replica: int) -> tuple[float, int]:
             saved = min(matched.get(replica, 0) / BLOCKS_WORTH_A_COMPLETION, most_extra)
-            return outstanding[replica] - saved, self._chosen[replica]
+            return outstanding[replica] - saved, last[replica]
 
         chosen = min(outstanding, key=cost)
-        self._chosen[chosen] = next(self._turns)
+        last[chosen] = next(self._turns)
         return chosen

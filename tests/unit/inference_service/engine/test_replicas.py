@@ -77,22 +77,33 @@ async def test_life_of_two(make: AnyCall, eventually: AnyCall, new_children: Any
 
 
 async def test_one_that_is_ready_is_enough(make: AnyCall, eventually: AnyCall) -> None:
-    replicas, told = make({"fake_load_failure": "unsupported"}, {"fake_load_seconds": 0.3}, {})
+    replicas, told = make({}, {"fake_load_failure": "unsupported"}, {"fake_load_seconds": 0.3})
     replicas.start()
     await replicas.loaded()
     await until_ready(eventually, replicas, 2)
     assert replicas.state is READY
-    assert [status.state for status in replicas.statuses()] == [ModelState.FAILED, READY, READY]
+    assert [status.state for status in replicas.statuses()] == [READY, ModelState.FAILED, READY]
     assert replicas.failure is not None
     assert replicas.failure.cause is LoadFailureCause.UNSUPPORTED
     assert {replicas.worker().pid for _ in range(4)} == set(replicas.pids())
     assert told == [(LOADING, 0), (READY, 1), (READY, 2)]
 
 
-async def test_all_have_failed(make: AnyCall, new_children: AnyCall) -> None:
-    replicas, told = make(
-        {"fake_load_failure": "out_of_memory"}, {"fake_load_failure": "invalid_files"}
-    )
+async def test_first_loads_before_the_others(
+    make: AnyCall, eventually: AnyCall, new_children: AnyCall, gate: Any
+) -> None:
+    replicas, _ = make({}, {}, {})
+    replicas.start()
+    await eventually(new_children)
+    assert len(new_children()) == 1
+    assert [status.state for status in replicas.statuses()][1:] == [ModelState.UNLOADED] * 2
+    gate.open()
+    await until_ready(eventually, replicas, 3)
+    assert len(new_children()) == 3
+
+
+async def test_first_can_not_be_loaded(make: AnyCall, new_children: AnyCall) -> None:
+    replicas, told = make({"fake_load_failure": "out_of_memory"}, {})
     replicas.start()
     waiting = asyncio.create_task(replicas.loaded())
     with pytest.raises(LoadError, match="asked to fail") as caught:
@@ -117,19 +128,35 @@ async def test_load_that_dies_is_tried_again_and_then_given_up(make: AnyCall) ->
     assert replicas.statuses()[0].restarts == 2
 
 
-async def test_stop_while_all_load_is_quick(
+async def test_stop_while_the_first_loads_is_quick(
     make: AnyCall, eventually: AnyCall, new_children: AnyCall
 ) -> None:
-    replicas, told = make(*[{"fake_load_seconds": 60}] * 3)
+    replicas, told = make({"fake_load_seconds": 60}, {})
     replicas.start()
     loaded = asyncio.create_task(replicas.loaded())
+    await eventually(new_children)
+    started = time.monotonic()
+    await replicas.stop()
+    assert time.monotonic() - started < 1
+    assert new_children() == set()
+    assert isinstance((await asyncio.gather(loaded, return_exceptions=True))[0], LoadCancelled)
+    assert told == [(LOADING, 0), (DRAINING, 0), (ModelState.UNLOADED, 0)]
+
+
+async def test_stop_while_the_others_load_is_quick(
+    make: AnyCall, eventually: AnyCall, new_children: AnyCall
+) -> None:
+    replicas, _ = make({}, {"fake_load_seconds": 60}, {"fake_load_seconds": 60})
+    replicas.start()
+    await replicas.loaded()
     await eventually(lambda: len(new_children()) == 3)
     started = time.monotonic()
     await replicas.stop()
     assert time.monotonic() - started < 1.5
     assert new_children() == set()
-    assert isinstance((await asyncio.gather(loaded, return_exceptions=True))[0], LoadCancelled)
-    assert told[-1] == (ModelState.UNLOADED, 0)
+    replicas.start()  # and again
+    await replicas.loaded()
+    await eventually(lambda: len(new_children()) == 3)
 
 
 async def test_least_outstanding_and_idle(

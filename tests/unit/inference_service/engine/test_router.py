@@ -118,6 +118,15 @@ def test_prompts_with_nothing_in_common_take_turns() -> None:
     assert sorted(router.least_busy({0: 4, 1: 4, 2: 4}) for _ in range(3)) == [0, 1, 2]
 
 
+def test_turns_are_taken_by_prompts_apart_from_other_requests() -> None:
+    router = Router(2)
+    chosen = []
+    for number in range(4):
+        router.least_busy({0: 0, 1: 0})  # as admission asks whether one is ready
+        chosen.append(router.route({0: 0, 1: 0}, text(f"p{number}-", 8), None))
+    assert sorted(chosen) == [0, 0, 1, 1]
+
+
 def test_another_adapter_finds_nothing_cached() -> None:
     router = Router(2)
     first = router.route({0: 0, 1: 0}, text("a", 8), "one")
