@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
         """Begin to drain; the second SIGINT ends at once."""
         if not self.should_exit:
             log.info("draining", signal=signal.Signals(sig).name)
-        self._app.state.draining = True
+        self._app.state.draining.set()
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager

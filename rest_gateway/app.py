@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
 from rest_gateway.auth.keys import KeyStore
+from rest_gateway.auth.scopes import INFERENCE, MODELS_READ, MODELS_WRITE
 from rest_gateway.config import GatewayConfig
 from rest_gateway.middleware.api_key import ApiKeyMiddleware
 from rest_gateway.middleware.body_size import BodySizeMiddleware
 from rest_gateway.middleware.failures import FailuresMiddleware
+from rest_gateway.middleware.permission import Permission
 from rest_gateway.middleware.request_log import RequestLogMiddleware
 from rest_gateway.openai.errors import ApiError
 from rest_gateway.openai.responses.store import ResponseStore, StoreLimits
 from rest_gateway.openai.shown import shorten
 from rest_gateway.openapi.document import written_document
+from rest_gateway.routes.admin import admin_router
 from rest_gateway.routes.background import BackgroundResponses
 from rest_gateway.routes.chat import chat_router
 from rest_gateway.routes.completions import completions_router
@@ -45,8 +50,8 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
         keys: Who may call.
 
     Returns:
-        The application. Set its `state.draining` when it is about to be stopped, and close its
-        `state.background` before the service.
+        The application. Set its event `state.draining` when it is about to be stopped, and close
+        its `state.background` before the service.
 
     """
     app = FastAPI(
@@ -63,11 +68,8 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
         ],
         exception_handlers={HTTPException: _raise_api_error},
     )
-    app.state.draining = False
+    app.state.draining = asyncio.Event()
     limits = GenerationLimits(config.request_timeout_seconds, config.sse_keepalive_seconds)
-    app.include_router(chat_router(upstream, limits))
-    app.include_router(completions_router(upstream, limits))
-    app.include_router(messages_router(upstream, limits))
     store = ResponseStore(
         StoreLimits(
             config.response_store_max_entries,
@@ -77,14 +79,29 @@ def create_app(config: GatewayConfig, upstream: Upstream, keys: KeyStore) -> Fas
     )
     background = BackgroundResponses(config.response_background_max_running)
     app.state.background = background
-    app.include_router(responses_router(Responses(upstream, limits, store, background)))
-    app.include_router(kept_responses_router(store, background))
-    app.include_router(embeddings_router(upstream, config.request_timeout_seconds))
-    app.include_router(rerank_router(upstream, config.request_timeout_seconds))
-    app.include_router(tokenize_router(upstream, config.request_timeout_seconds))
-    app.include_router(models_router(upstream))
-    app.include_router(health_router(upstream))
-    app.include_router(docs_router(written_document(version("openvino-server"))))
+    # Which scope a key must have for which routes; None: no key is needed.
+    table: Mapping[str | None, Sequence[APIRouter]] = {
+        INFERENCE: (
+            chat_router(upstream, limits),
+            completions_router(upstream, limits),
+            messages_router(upstream, limits),
+            responses_router(Responses(upstream, limits, store, background)),
+            kept_responses_router(store, background),
+            embeddings_router(upstream, config.request_timeout_seconds),
+            rerank_router(upstream, config.request_timeout_seconds),
+            tokenize_router(upstream, config.request_timeout_seconds),
+        ),
+        MODELS_READ: (models_router(upstream),),
+        MODELS_WRITE: (admin_router(upstream, config.sse_keepalive_seconds),),
+        None: (
+            health_router(upstream),
+            docs_router(written_document(version("openvino-server"))),
+        ),
+    }
+    for scope, routers in table.items():
+        needed = [Depends(Permission(scope))] if scope else []
+        for router in routers:
+            app.include_router(router, dependencies=needed)
     return app
 
 

@@ -64,6 +64,12 @@ class GatewayConfig(BaseSettings):
     request_timeout_seconds: float = Field(
         600, gt=0, description="Time that a completion may take; it is cancelled after that."
     )
+    admin_timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Time that the load, unload, pull or deletion of a model may take; it is "
+        "cancelled after that. Unset: no limit.",
+    )
     sse_keepalive_seconds: float = Field(
         15,
         gt=0,

@@ -16,15 +16,16 @@ import secrets
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from rest_gateway.auth.key_format import is_well_formed, new_key
+from rest_gateway.auth.key_record import KeyRecord, record_from_json, record_to_json
+from rest_gateway.auth.scopes import DEFAULT_SCOPES, check_scopes
 
 _VERSION = 1
 _RELOAD_SECONDS = 1.0
@@ -40,26 +41,6 @@ class KeyNotFound(KeyError):
 
 class KeysFileError(Exception):
     """The file of keys can't be read or is not one."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """What is kept of a key.
-
-    Attributes:
-        id: Names the key in logs and commands; not secret.
-        name: What its owner calls it.
-        hash: HMAC-SHA256 of the key, in hexadecimal.
-        created: When it was made.
-        revoked: When it stopped to be valid; None while it is valid.
-
-    """
-
-    id: str
-    name: str
-    hash: str = field(repr=False)
-    created: datetime
-    revoked: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +77,19 @@ class KeyStore:
         """
         return cls(path)
 
-    def create(self, name: str) -> tuple[KeyRecord, str]:
+    def create(self, name: str, scopes: Iterable[str] = DEFAULT_SCOPES) -> tuple[KeyRecord, str]:
         """Make a key.
 
         Args:
             name: What to call it; need not be unique.
+            scopes: What it may be used for.
 
         Returns:
             The record, and the key itself, which can't be had again.
 
         Raises:
-            ValueError: The name is empty, longer than 128 characters, or has control characters.
+            ValueError: The name is empty, longer than 128 characters, or has control characters;
+                or there is no scope, or one that is none.
             KeysFileError: The file can't be read.
             OSError: The file can't be written.
 
@@ -118,6 +101,7 @@ class KeyStore:
         # Cc, controls, and what may turn or break a line of a terminal or a log: Cf, Zl, Zp.
         if any(unicodedata.category(character) in _CONTROLS for character in name):
             raise ValueError("a key's name must not have control characters")
+        allowed = check_scopes(scopes)
         key = new_key()
         with self._changed() as contents:
             record = KeyRecord(
@@ -125,6 +109,7 @@ class KeyStore:
                 name=name,
                 hash=_hash(contents.secret, key),
                 created=datetime.now(UTC).replace(microsecond=0),
+                scopes=allowed,
             )
             self._write(replace(contents, keys=(*contents.keys, record)))
         return record, key
@@ -212,7 +197,7 @@ class KeyStore:
             {
                 "version": _VERSION,
                 "secret": contents.secret.hex(),
-                "keys": [_record_to_json(record) for record in contents.keys],
+                "keys": [record_to_json(record) for record in contents.keys],
             },
             indent=2,
         )
@@ -254,7 +239,7 @@ def _read(path: Path) -> _Contents | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["version"] != _VERSION:
             raise KeysFileError(f"{path} has version {data['version']!r}, not {_VERSION}")
-        keys = tuple(_record_from_json(entry) for entry in data["keys"])
+        keys = tuple(record_from_json(entry) for entry in data["keys"])
         return _Contents(secret=bytes.fromhex(data["secret"]), keys=keys)
     except FileNotFoundError:
         return None
@@ -262,24 +247,3 @@ def _read(path: Path) -> _Contents | None:
         raise KeysFileError(f"{path} can't be read: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeysFileError(f"{path} is not a file of keys") from error
-
-
-def _record_to_json(record: KeyRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "name": record.name,
-        "hash": record.hash,
-        "created": record.created.isoformat(),
-        "revoked": record.revoked.isoformat() if record.revoked else None,
-    }
-
-
-def _record_from_json(entry: dict[str, Any]) -> KeyRecord:
-    revoked = entry["revoked"]
-    return KeyRecord(
-        id=entry["id"],
-        name=entry["name"],
-        hash=entry["hash"],
-        created=datetime.fromisoformat(entry["created"]),
-        revoked=datetime.fromisoformat(revoked) if revoked else None,
-    )

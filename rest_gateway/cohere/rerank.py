@@ -16,6 +16,8 @@ from openvino_server.v1 import inference_pb2
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from rest_gateway.openai.body import parse
+from rest_gateway.openai.keep_alive import PARAMETER as KEEP_ALIVE
+from rest_gateway.openai.keep_alive import KeepAliveFields, keep_alive_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.parameters import (
     Parameter,
@@ -40,6 +42,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "max_chunks_per_doc": refused(_NO_CUTS),
     "rank_fields": refused("an object's text is all that is ranked", ["text"]),
     "truncate_prompt_tokens": refused(_NO_CUTS),
+    "keep_alive": KEEP_ALIVE,
     "priority": ignored("requests take turns"),
     "user": ignored("this server does not watch its users"),
 }
@@ -71,7 +74,7 @@ DocumentOrText = Annotated[
 ]
 
 
-class RerankRequest(StrictModel):
+class RerankRequest(KeepAliveFields):
     """The body of `POST /v1/rerank`, `/v2/rerank` and `/rerank`."""
 
     model: str = Field(min_length=1)
@@ -101,7 +104,11 @@ parse_rerank = partial(parse, RerankRequest)
 def request_to_proto(request: RerankRequest) -> inference_pb2.RerankRequest:
     """Write a request as the service reads it."""
     return inference_pb2.RerankRequest(
-        model=request.model, query=request.query, documents=request.texts, top_n=request.top_n
+        model=request.model,
+        query=request.query,
+        documents=request.texts,
+        top_n=request.top_n,
+        keep_alive=keep_alive_to_proto(request),
     )
 
 

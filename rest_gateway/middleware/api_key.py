@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rest_gateway.auth.keys import KeyRecord
+from rest_gateway.auth.caller import attach_caller
+from rest_gateway.auth.key_record import KeyRecord
 from rest_gateway.openai import errors
 from rest_gateway.telemetry.logging import record_of
 
@@ -53,6 +54,7 @@ class ApiKeyMiddleware:
             if key is None:
                 raise errors.invalid_api_key("Incorrect API key provided.")
             record_of(scope).key_id = key.id
+            attach_caller(scope, key)
         await self._app(scope, receive, send)
 
 

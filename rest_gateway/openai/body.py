@@ -1,4 +1,4 @@
-"""The bodies of requests, which all name a model."""
+"""The bodies of requests, of which most name a model."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from rest_gateway.openai.invalid import invalid_request
 from rest_gateway.openai.models import check_model_name
 
 
-class _Request(Protocol):
-    model: str
-
+class _Body(Protocol):
     @classmethod
     def model_validate_json(cls, body: bytes, /) -> Self: ...
 
 
+class _Request(_Body, Protocol):
+    model: str
+
+
+_AnyKind = TypeVar("_AnyKind", bound=_Body)
 _Kind = TypeVar("_Kind", bound=_Request)
 
 
@@ -29,7 +32,7 @@ def parse(
     body: bytes,
     problem: Callable[[ValidationError], ApiError] = invalid_request,
 ) -> _Kind:
-    """Read a request's body.
+    """Read the body of a request that names a model.
 
     Args:
         kind: What it is to be.
@@ -41,13 +44,22 @@ def parse(
             has.
 
     """
-    with _no_collection():
-        try:
-            request = kind.model_validate_json(body)
-        except ValidationError as error:
-            raise problem(error) from None
+    request = parse_body(kind, body, problem)
     check_model_name(request.model)
     return request
+
+
+def parse_body(
+    kind: type[_AnyKind],
+    body: bytes,
+    problem: Callable[[ValidationError], ApiError] = invalid_request,
+) -> _AnyKind:
+    """Read the body of a request that names no model; otherwise as `parse`."""
+    with _no_collection():
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            raise problem(error) from None
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from openvino_server.v1 import inference_pb2
 from pydantic import Discriminator, Field, Tag
 
 from rest_gateway.openai.body import parse
+from rest_gateway.openai.keep_alive import PARAMETER as KEEP_ALIVE
+from rest_gateway.openai.keep_alive import KeepAliveFields, keep_alive_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.parameters import Parameter, ignored, supported
-from rest_gateway.openai.strict import StrictModel
 
 MAX_INPUTS = 2048
 MAX_TOKEN_IDS = 1 << 20
@@ -33,6 +34,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "input": supported("at most 2,048 texts or lists of token ids, none empty"),
     "encoding_format": supported("`float` or `base64`: little-endian 32-bit floats"),
     "dimensions": supported("the first components, at unit length again; for any model"),
+    "keep_alive": KEEP_ALIVE,
     "user": ignored("this server does not watch its users"),
 }
 
@@ -72,7 +74,7 @@ Input = Annotated[
 ]
 
 
-class EmbeddingsRequest(StrictModel):
+class EmbeddingsRequest(KeepAliveFields):
     """The body of `POST /v1/embeddings`."""
 
     model: str = Field(min_length=1)
@@ -98,7 +100,11 @@ def names_of(request: EmbeddingsRequest) -> Names:
 
 def request_to_proto(request: EmbeddingsRequest) -> inference_pb2.EmbedRequest:
     """Write a request as the service reads it."""
-    wanted = inference_pb2.EmbedRequest(model=request.model, dimensions=request.dimensions)
+    wanted = inference_pb2.EmbedRequest(
+        model=request.model,
+        dimensions=request.dimensions,
+        keep_alive=keep_alive_to_proto(request),
+    )
     inputs: Iterable[Any] = [request.input] if request.is_one else request.input
     for entry in inputs:
         if isinstance(entry, str):

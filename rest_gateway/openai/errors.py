@@ -105,6 +105,16 @@ REASONS: Mapping[str, Row] = {
     "CHAT_TEMPLATE": Row(400, _INVALID, "chat_template_error", "chat.messages"),
     # Not 429: the prompt will not fit later either, and clients would try again and again.
     "KV_CACHE_EXHAUSTED": Row(400, _INVALID, "kv_cache_exhausted", "chat.messages"),
+    "MODEL_LOAD_FAILED": Row(503, _SERVER, "model_load_failed", "model", 5),
+    "MEMORY_EXHAUSTED": Row(503, _SERVER, "memory_exhausted", "model", 5),
+    "LOAD_CANCELLED": Row(409, _SERVER, "load_cancelled", "model"),
+    "MODEL_EXISTS": Row(409, _INVALID, "model_exists", "name"),
+    "MODEL_IN_USE": Row(409, _INVALID, "model_in_use", "model"),
+    "SOURCE_NOT_FOUND": Row(404, _INVALID, "source_not_found", "source"),
+    "SOURCE_UNREACHABLE": Row(502, _SERVER, "source_unreachable", "source"),
+    "SOURCE_REFUSED": Row(400, _INVALID, "source_refused", "source"),
+    "SOURCE_NOT_ALLOWED": Row(403, _PERMISSION, "source_not_allowed", "source"),
+    "DISK_FULL": Row(507, _SERVER, "disk_full"),
 }
 STATUSES: Mapping[str, Row] = {
     "CANCELLED": Row(
@@ -176,6 +186,22 @@ def invalid_api_key(message: str) -> ApiError:
         code="invalid_api_key",
         headers={"www-authenticate": "Bearer"},
         reason="invalid_api_key",
+    )
+
+
+def insufficient_permissions(scope: str) -> ApiError:
+    """Say that a request's key may not be used for this.
+
+    Args:
+        scope: What the key would have to have.
+
+    """
+    return ApiError(
+        403,
+        f"The API key has insufficient permissions for this. It lacks the scope: {scope}",
+        _PERMISSION,
+        "insufficient_permissions",
+        reason="insufficient_permissions",
     )
 
 

@@ -30,18 +30,24 @@ _NAMES = Names()
 log = structlog.get_logger(__name__)
 
 
-def to_api_error(error: BaseException, names: Names = _NAMES) -> ApiError:
+def to_api_error(
+    error: BaseException, names: Names = _NAMES, *, tell_causes: bool = False
+) -> ApiError:
     """Say an exception in OpenAI's words. What the client isn't told is logged.
 
     Args:
         error: What happened.
         names: How the client calls the service's fields.
+        tell_causes: Whether the client may know why a model could not be loaded, with paths of the
+            server's.
 
     """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, UpstreamError):
         said = from_upstream(error.status, error.reason, error.message, error.metadata, names)
+        if tell_causes and error.reason == "MODEL_LOAD_FAILED":
+            said.message = error.message
         if said.status >= 500:
             log.warning(
                 "upstream_failed",
@@ -90,6 +96,11 @@ def from_upstream(
     elif reason == "MODEL_NOT_READY" and {"model", "state"} <= metadata.keys():
         # Not the service's message: it holds the cause, with paths of the server's.
         text = f"The model {errors.model_is(metadata['model'], metadata['state'])}."
+    elif reason == "MODEL_LOAD_FAILED" and "model" in metadata:  # as above
+        cause = metadata.get("cause", "").replace("_", " ")
+        text = f"The model {errors.model_is(metadata['model'], 'failed')}" + (
+            f" ({cause})." if cause else "."
+        )
     return ApiError(
         status=row.status,
         message=text,

@@ -21,8 +21,8 @@ from rest_gateway.openapi.operations import all_operations
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 # What any operation may end with, as these come before or behind it: no key, an unreachable
-# service, a failure of the server's.
-_EVERYWHERE = (401, 500, 502, 503, 504)
+# service, a failure of the server's. A key of too few rights is no key for it.
+_EVERYWHERE = (401, 403, 500, 502, 503, 504)
 # What an operation with a body may end with besides.
 _WITH_BODY = (400, 404, 413, 415, 429)
 # One server-sent event; the document has no way to say that there are several.
@@ -111,7 +111,9 @@ def _written(operation: Operation) -> Iterator[type[BaseModel]]:
 
 def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": references[operation.answer, "serialization"]}}
-    if operation.streams:
+    if operation.events:
+        content = {}
+    if operation.streams or operation.events:
         content["text/event-stream"] = {"schema": _EVENT}
     error = operation.error or ErrorAnswer
     error_content = {"application/json": {"schema": references[error, "serialization"]}}
@@ -120,7 +122,12 @@ def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str,
         "tags": [operation.tag],
         "summary": operation.summary,
         "responses": {
-            str(operation.status): {"description": "The answer.", "content": content},
+            "200": {"description": "The answer.", "content": content},
+            **(
+                {"202": {"description": "It has begun.", "content": content}}
+                if operation.accepted
+                else {}
+            ),
             **{
                 str(status): {
                     "description": _phrase(status),
@@ -161,7 +168,7 @@ def _phrase(status: int) -> str:
 
 
 def _error_statuses(operation: Operation) -> Iterator[int]:
-    yield from (status for status in _EVERYWHERE if not (operation.open and status == 401))
+    yield from (status for status in _EVERYWHERE if not (operation.open and status in (401, 403)))
     yield from operation.errors
     if operation.request:
         yield from _WITH_BODY

@@ -30,7 +30,8 @@ class Operation:
         examples: Bodies by a title each. The first is tried by tests as it stands.
         query: JSON Schemas of the query's parameters by name; all are optional.
         streams: Whether `stream: true` makes the answer server-sent events.
-        status: The status of success.
+        events: Whether the answer is server-sent events alone; `answer` is what each has.
+        accepted: Whether it may end with 202 too, and the same answer: it goes on by itself.
         open: Whether it needs no key.
         errors: What errors it may end with, in statuses, beyond those of every operation.
         error: The type of an error's JSON; None for OpenAI's.
@@ -48,7 +49,8 @@ class Operation:
     examples: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     streams: bool = False
-    status: int = 200
+    events: bool = False
+    accepted: bool = False
     open: bool = False
     errors: tuple[int, ...] = ()
     error: type[BaseModel] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_gateway.cohere.rerank import RerankRequest
 from rest_gateway.openai.embeddings import EmbeddingsRequest
+from rest_gateway.openapi.admin import admin_operations
 from rest_gateway.openapi.answers import models, vectors
 from rest_gateway.openapi.generation import generation_operations
 from rest_gateway.openapi.operation import Operation
@@ -12,7 +13,7 @@ from rest_gateway.vllm.schema import DetokenizeRequest, TokenizeRequest
 
 def all_operations() -> list[Operation]:
     """List every operation, in the order to show them."""
-    return [*generation_operations(), *_vectors(), *_tokens(), *_models()]
+    return [*generation_operations(), *_vectors(), *_tokens(), *_models(), *admin_operations()]
 
 
 def _vectors() -> list[Operation]:
@@ -87,8 +88,24 @@ def _tokens() -> list[Operation]:
 
 def _models() -> list[Operation]:
     return [
-        Operation("get", "/v1/models", "Models", "List the models", models.ModelList),
-        Operation("get", "/v1/models/{name:path}", "Models", "Tell of one model", models.Model),
+        Operation(
+            "get",
+            "/v1/models",
+            "Models",
+            "List the models",
+            models.ModelList,
+            description="Those that answer now; with `state=all`, all. Aliases, and models with a "
+            "LoRA adapter, are listed as models of their own.",
+            query={"state": {"enum": ["available", "all"], "default": "available"}},
+            errors=(400,),
+        ),
+        Operation(
+            "get",
+            "/v1/models/{name:path}",
+            "Models",
+            "Tell of one model, in any state",
+            models.Model,
+        ),
         *(
             Operation(
                 "get",

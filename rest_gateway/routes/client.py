@@ -39,6 +39,39 @@ def _unsupported(message: str) -> ApiError:
     return ApiError(415, message, code=code, reason=code)
 
 
+class DrainWatch:
+    """Cancels work that has no end of its own as soon as the gateway drains.
+
+    Args:
+        draining: Set when it does.
+        cancel: Ends the work; harmless when that has ended.
+
+    """
+
+    def __init__(self, draining: asyncio.Event, cancel: Callable[[], object]) -> None:
+        self._draining = draining
+        self._cancel = cancel
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _watch(self) -> None:
+        await self._draining.wait()
+        self._cancel()
+
+
 class ClientWatch:
     """Cancels the work for a client as soon as it leaves, and in any case when the block ends.
 

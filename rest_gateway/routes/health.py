@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest_gateway.openai.errors import model_is, retry_after
-from rest_gateway.openai.models import is_ready, state_of
+from rest_gateway.openai.models import is_expected, is_ready, state_of
 from rest_gateway.telemetry.logging import RequestRecord, record_of
 from rest_gateway.upstream import Upstream, UpstreamError
 
@@ -29,7 +29,7 @@ def health_router(upstream: Upstream) -> APIRouter:
     async def health(request: Request) -> Response:
         record = record_of(request.scope)
         record.level = "debug"  # orchestrators ask every few seconds
-        if request.app.state.draining:
+        if request.app.state.draining.is_set():
             return _unavailable(record, "the gateway is shutting down")
         problem = await upstream.check_health()
         if problem is None:
@@ -41,12 +41,16 @@ def health_router(upstream: Upstream) -> APIRouter:
 
 
 async def _unready(upstream: Upstream, request_id: str) -> dict[str, str]:
-    """List the models that don't answer, with their states; none if that can't be asked."""
+    """List the models that should answer and don't, with their states; none if not to be had."""
     try:
-        models = await upstream.list_models(request_id)
+        models = await upstream.models.list(request_id)
     except UpstreamError:
         return {}
-    return {model.name: state_of(model) for model in models if not is_ready(model)}
+    return {
+        model.name: state_of(model)
+        for model in models
+        if is_expected(model) and not is_ready(model)
+    }
 
 
 def _reason(models: dict[str, str]) -> str:

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest_gateway.openai.errors import ApiError
-from rest_gateway.openai.responses.queries import InputItemsQuery, RetrieveQuery, parse_query
+from rest_gateway.openai.query import parse_query
+from rest_gateway.openai.responses.queries import LISTS, InputItemsQuery, RetrieveQuery
 from rest_gateway.openai.responses.store import ResponseStore, StoredResponse
 from rest_gateway.openai.shown import quoted
 from rest_gateway.routes.background import BackgroundResponses, BackgroundRun
@@ -36,7 +37,7 @@ def kept_responses_router(store: ResponseStore, background: BackgroundResponses)
 
     @router.get("/v1/responses/{response_id}")
     async def retrieve_response(request: Request, response_id: str) -> Response:
-        parse_query(RetrieveQuery, request.query_params.multi_items())
+        parse_query(RetrieveQuery, request.query_params.multi_items(), LISTS)
         return _as_it_is(find(request, response_id))
 
     @router.delete("/v1/responses/{response_id}")
@@ -64,7 +65,7 @@ def kept_responses_router(store: ResponseStore, background: BackgroundResponses)
 
     @router.get("/v1/responses/{response_id}/input_items")
     async def list_input_items(request: Request, response_id: str) -> Response:
-        query = parse_query(InputItemsQuery, request.query_params.multi_items())
+        query = parse_query(InputItemsQuery, request.query_params.multi_items(), LISTS)
         return json_response(_page(find(request, response_id).turn.all_input(), query))
 
     return router

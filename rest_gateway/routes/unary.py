@@ -22,13 +22,24 @@ class UnaryResponse(Response):
     Args:
         work: Calls the service and writes the body; cancelled if the client leaves.
         names: How the client calls the service's fields.
+        status: The HTTP status of success.
+        tell_causes: As in `to_api_error`.
 
     """
 
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, bytes]], names: Names) -> None:
+    def __init__(
+        self,
+        work: Callable[[], Coroutine[Any, Any, bytes]],
+        names: Names,
+        status: int = 200,
+        *,
+        tell_causes: bool = False,
+    ) -> None:
         self.background = None
         self._work = work
         self._names = names
+        self._status = status
+        self._tell_causes = tell_causes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Do the work and send its answer.
@@ -47,6 +58,6 @@ class UnaryResponse(Response):
                     raise ClientDisconnect from None
                 raise
             except UpstreamError as error:
-                raise to_api_error(error, self._names) from None
-            response = Response(body, media_type="application/json")
+                raise to_api_error(error, self._names, tell_causes=self._tell_causes) from None
+            response = Response(body, self._status, media_type="application/json")
             await response(scope, receive, send)

@@ -5,66 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self, cast
+from typing import Self, TypeAlias
 
 import grpc
 from openvino_server.v1 import inference_pb2
 
-from rest_gateway.upstream.errors import UpstreamError, error_from_rpc
+from rest_gateway.upstream.errors import UpstreamError
+from rest_gateway.upstream.stream import Stream
 
-
-class Generation(Protocol):
-    """A running `Generate` call: iterate it to its end, or cancel it."""
-
-    def __aiter__(self) -> Self:
-        """Give the iterator, which is the call itself."""
-
-    async def __anext__(self) -> inference_pb2.GenerateResponse:
-        """Wait for the next message.
-
-        Raises:
-            StopAsyncIteration: The call ended well.
-            UpstreamError: The call failed, or was cancelled by `cancel`.
-
-        """
-
-    def cancel(self) -> None:
-        """End the call now. Does nothing to a call that has ended."""
-
-
-class GrpcGeneration:
-    """`Generation` over a grpc.aio call.
-
-    It reads message by message: gRPC's own iterator is an async generator, and what is left of
-    one ends when the garbage collector comes by.
-    """
-
-    def __init__(self, call: grpc.aio.UnaryStreamCall[Any, inference_pb2.GenerateResponse]) -> None:
-        self._call = call
-        self._cancelled = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> inference_pb2.GenerateResponse:
-        try:
-            message = await self._call.read()
-        except asyncio.CancelledError:
-            # gRPC raises this for a call cancelled here, too; only a cancelled task is to unwind.
-            task = asyncio.current_task()
-            if self._cancelled and not (task and task.cancelling()):
-                raise UpstreamError(grpc.StatusCode.CANCELLED, None, "cancelled here") from None
-            raise
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
-        if message is grpc.aio.EOF:
-            raise StopAsyncIteration
-        return cast("inference_pb2.GenerateResponse", message)
-
-    def cancel(self) -> None:
-        """See `Generation`."""
-        self._cancelled = True
-        self._call.cancel()
+Generation: TypeAlias = Stream[inference_pb2.GenerateResponse]
+"""A running `Generate` call."""
 
 
 class MergedGeneration:
@@ -112,7 +62,7 @@ class MergedGeneration:
         return self._ready.popleft()
 
     def cancel(self) -> None:
-        """See `Generation`."""
+        """See `Stream`."""
         self._cancelled = True
         self._waiting.clear()
         self._ready.clear()

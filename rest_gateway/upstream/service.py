@@ -9,12 +9,15 @@ from typing import Any, Protocol, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from openvino_server.v1 import inference_pb2, inference_pb2_grpc, models_pb2, models_pb2_grpc
+from openvino_server.v1 import inference_pb2, inference_pb2_grpc
 
 from rest_gateway.config import GatewayConfig
 from rest_gateway.tls import channel_credentials
 from rest_gateway.upstream.errors import UpstreamError, answer_of
-from rest_gateway.upstream.generation import Generation, GrpcGeneration
+from rest_gateway.upstream.generation import Generation
+from rest_gateway.upstream.metadata import metadata_of
+from rest_gateway.upstream.models import Models
+from rest_gateway.upstream.stream import GrpcStream
 
 _OPTIONS: list[tuple[str, str | int]] = [
     # Pings find a dead peer where TCP would take minutes, also while a long prompt is computed and
@@ -54,15 +57,24 @@ class Upstream:
 
     Args:
         channel: The channel to the service; closed by `close`.
-        timeout_seconds: Deadline of every RPC but `generate`.
+        timeout_seconds: Deadline of health checks, and of RPCs that tell of models.
+        admin_timeout_seconds: Deadline of RPCs that change models; None for no deadline.
+
+    Attributes:
+        models: The RPCs about models.
 
     """
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_seconds: float = 2) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        timeout_seconds: float = 2,
+        admin_timeout_seconds: float | None = None,
+    ) -> None:
+        self.models = Models(channel, timeout_seconds, admin_timeout_seconds)
         self._channel = channel
         self._timeout = timeout_seconds
         self._inference = inference_pb2_grpc.InferenceServiceStub(channel)
-        self._models = models_pb2_grpc.ModelServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
 
     @classmethod
@@ -80,7 +92,7 @@ class Upstream:
             channel_credentials(config),
             options=[*_OPTIONS, ("grpc.ssl_target_name_override", config.service_name)],
         )
-        return cls(channel, config.health_timeout_seconds)
+        return cls(channel, config.health_timeout_seconds, config.admin_timeout_seconds)
 
     def generate(
         self, request: inference_pb2.GenerateRequest, request_id: str, timeout: float
@@ -93,8 +105,8 @@ class Upstream:
             timeout: Seconds until the call fails with DEADLINE_EXCEEDED.
 
         """
-        call = self._inference.Generate(request, timeout=timeout, metadata=_metadata(request_id))
-        return GrpcGeneration(call)
+        call = self._inference.Generate(request, timeout=timeout, metadata=metadata_of(request_id))
+        return GrpcStream(call)
 
     async def tokenize(
         self, request: inference_pb2.TokenizeRequest, request_id: str, timeout_seconds: float
@@ -111,7 +123,7 @@ class Upstream:
 
         """
         call = self._inference.Tokenize(
-            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+            request, timeout=timeout_seconds, metadata=metadata_of(request_id)
         )
         return await answer_of(call)
 
@@ -120,7 +132,7 @@ class Upstream:
     ) -> inference_pb2.DetokenizeResponse:
         """Turn token ids into text; otherwise as `tokenize`."""
         call = self._inference.Detokenize(
-            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+            request, timeout=timeout_seconds, metadata=metadata_of(request_id)
         )
         return await answer_of(call)
 
@@ -129,7 +141,7 @@ class Upstream:
     ) -> inference_pb2.EmbedResponse:
         """Turn texts or token ids into vectors; otherwise as `tokenize`."""
         call = self._inference.Embed(
-            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+            request, timeout=timeout_seconds, metadata=metadata_of(request_id)
         )
         return await answer_of(call)
 
@@ -138,35 +150,9 @@ class Upstream:
     ) -> inference_pb2.RerankResponse:
         """Score documents by how well they answer a query; otherwise as `tokenize`."""
         call = self._inference.Rerank(
-            request, timeout=timeout_seconds, metadata=_metadata(request_id)
+            request, timeout=timeout_seconds, metadata=metadata_of(request_id)
         )
         return await answer_of(call)
-
-    async def list_models(self, request_id: str) -> list[models_pb2.Model]:
-        """List the service's models, in any state.
-
-        Raises:
-            UpstreamError: The RPC failed.
-
-        """
-        call = self._models.ListModels(
-            models_pb2.ListModelsRequest(), timeout=self._timeout, metadata=_metadata(request_id)
-        )
-        return list((await answer_of(call)).models)
-
-    async def get_model(self, name: str, request_id: str) -> models_pb2.Model:
-        """Get one model, in any state.
-
-        Raises:
-            UpstreamError: The RPC failed; with reason MODEL_NOT_FOUND if there is no such model.
-
-        """
-        call = self._models.GetModel(
-            models_pb2.GetModelRequest(name=name),
-            timeout=self._timeout,
-            metadata=_metadata(request_id),
-        )
-        return (await answer_of(call)).model
 
     async def check_health(self, service: str = "") -> HealthProblem | None:
         """Ask by the stock health protocol whether the service answers.
@@ -200,7 +186,3 @@ class _HealthCheck(Protocol):
     """The one method of the health stub, which its published types leave out."""
 
     Check: Callable[..., grpc.aio.UnaryUnaryCall[Any, health_pb2.HealthCheckResponse]]
-
-
-def _metadata(request_id: str) -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", request_id),)

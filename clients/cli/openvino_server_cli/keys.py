@@ -23,15 +23,29 @@ _KEYS_FILE = Path("var/keys.json")
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="What it may be used for: inference, models:read (list models) or models:write "
+            "(load, unload, pull and delete them). Repeat it for several; if not said: inference "
+            "and models:read.",
+        ),
+    ] = None,
     keys_file: KeysFile = _KEYS_FILE,
 ) -> None:
     """Make a key and print it: the only time that it is shown.
 
-    The key alone goes to standard output, its id to standard error.
+    The key alone goes to standard output, its id and scopes to standard error.
     """
+    from rest_gateway.auth.scopes import DEFAULT_SCOPES
+
     with opened(keys_file) as store:
-        record, key = store.create(name)
-    typer.echo(f"{record.id} made for {name}; `keys revoke {record.id}` ends it", err=True)
+        record, key = store.create(name, scope or DEFAULT_SCOPES)
+    scopes = ", ".join(record.scopes)
+    typer.echo(
+        f"{record.id} made for {name} ({scopes}); `keys revoke {record.id}` ends it", err=True
+    )
     typer.echo(key)
 
 
@@ -46,7 +60,8 @@ def list_keys(keys_file: KeysFile = _KEYS_FILE) -> None:
         typer.echo("no keys")
     for record in records:
         state = f"revoked {record.revoked:%Y-%m-%d}" if record.revoked else "valid"
-        typer.echo(f"{record.id}  {record.created:%Y-%m-%d}  {state:18}  {record.name}")
+        scopes = ",".join(record.scopes)
+        typer.echo(f"{record.id}  {record.created:%Y-%m-%d}  {state:18}  {scopes}  {record.name}")
 
 
 @app.command()

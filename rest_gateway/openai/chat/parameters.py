@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rest_gateway.openai.keep_alive import PARAMETER as KEEP_ALIVE
 from rest_gateway.openai.parameters import Parameter, ignored, refused, supported
 
 # What chat and text completions have in common.
@@ -20,6 +21,7 @@ SHARED: Mapping[str, Parameter] = {
     "guided_regex": supported("an older name of `structured_outputs.regex`"),
     "ignore_eos": supported("not OpenAI's: goes on past the end of the answer"),
     "json_schema": supported("llama.cpp's name of `structured_outputs.json`"),
+    "keep_alive": KEEP_ALIVE,
     "logit_bias": refused("the engine has no bias for single tokens", {}),
     "metadata": ignored("nothing is kept that it could be found by; at most 16 entries"),
     "min_p": supported("not OpenAI's: drops tokens less likely than this part of the likeliest"),

@@ -19,6 +19,7 @@ from rest_gateway.openai.chat.parameters import PARAMETERS
 from rest_gateway.openai.chat.tools import ToolChoice, Tools
 from rest_gateway.openai.constraint import ConstraintFields
 from rest_gateway.openai.json_text import JsonObject
+from rest_gateway.openai.keep_alive import KeepAliveFields
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.sampling import UINT32_MAX, SamplingFields
 from rest_gateway.openai.streaming import StreamFields
@@ -72,7 +73,12 @@ class CallerFields(StrictModel):
 
 
 class ChatCompletionRequest(
-    SamplingFields, ConstraintFields, StreamFields, CallerFields, ConversationFields
+    SamplingFields,
+    ConstraintFields,
+    StreamFields,
+    CallerFields,
+    KeepAliveFields,
+    ConversationFields,
 ):
     """The body of `POST /v1/chat/completions`: one of `messages` and `prompt`.
 

@@ -10,6 +10,7 @@ from rest_gateway.openai.chat.messages import Message
 from rest_gateway.openai.chat.schema import ChatCompletionRequest
 from rest_gateway.openai.chat.tools import AllowedToolChoice, NamedTool, Tool, ToolChoice
 from rest_gateway.openai.constraint import constraint_names, constraint_to_proto
+from rest_gateway.openai.keep_alive import keep_alive_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.sampling import sampling_to_proto
 
@@ -62,6 +63,7 @@ def request_to_proto(request: ChatCompletionRequest) -> inference_pb2.GenerateRe
             logprobs=bool(request.logprobs),
         ),
         constraint=constraint_to_proto(request),
+        keep_alive=keep_alive_to_proto(request),
     )
 
 

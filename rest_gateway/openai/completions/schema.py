@@ -16,6 +16,7 @@ from rest_gateway.openai.body import parse
 from rest_gateway.openai.chat.schema import CallerFields
 from rest_gateway.openai.completions.parameters import PARAMETERS
 from rest_gateway.openai.constraint import ConstraintFields
+from rest_gateway.openai.keep_alive import KeepAliveFields
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.sampling import MAX_CHOICES, UINT32_MAX, SamplingFields
 from rest_gateway.openai.streaming import StreamFields
@@ -64,7 +65,9 @@ Prompt = Annotated[
 ]
 
 
-class CompletionRequest(SamplingFields, ConstraintFields, StreamFields, CallerFields):
+class CompletionRequest(
+    SamplingFields, ConstraintFields, StreamFields, CallerFields, KeepAliveFields
+):
     """The body of `POST /v1/completions`; at most 128 completions of all prompts together."""
 
     model: str = Field(min_length=1)

@@ -6,6 +6,7 @@ from openvino_server.v1 import inference_pb2
 
 from rest_gateway.openai.completions.schema import DEFAULT_MAX_TOKENS, CompletionRequest
 from rest_gateway.openai.constraint import constraint_names, constraint_to_proto
+from rest_gateway.openai.keep_alive import keep_alive_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.sampling import sampling_to_proto
 
@@ -21,7 +22,10 @@ def request_to_protos(request: CompletionRequest) -> list[inference_pb2.Generate
     wanted = []
     for prompt in request.prompts:
         message = inference_pb2.GenerateRequest(
-            model=request.model, sampling=sampling, constraint=constraint
+            model=request.model,
+            sampling=sampling,
+            constraint=constraint,
+            keep_alive=keep_alive_to_proto(request),
         )
         if isinstance(prompt, str):
             message.prompt = prompt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rest_gateway.openai.keep_alive import PARAMETER as KEEP_ALIVE
 from rest_gateway.openai.parameters import Parameter, ignored, refused, supported
 
 PARAMETERS: Mapping[str, Parameter] = {
@@ -23,6 +24,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "input": supported("text only: parts with images, files or audio are refused"),
     "instructions": supported("a text; not carried over from the previous response"),
+    "keep_alive": KEEP_ALIVE,
     "max_output_tokens": supported("at least 1; reasoning counts"),
     "max_tool_calls": ignored("it bounds OpenAI's built-in tools, and there are none"),
     "metadata": supported("at most 16 entries, keys of 64 and values of 512 characters"),

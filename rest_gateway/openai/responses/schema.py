@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from rest_gateway.openai.body import parse
+from rest_gateway.openai.keep_alive import KeepAliveFields
 from rest_gateway.openai.parameters import drop_refused
 from rest_gateway.openai.responses.items import MAX_ITEMS, Item, Name
 from rest_gateway.openai.responses.parameters import PARAMETERS
@@ -128,7 +129,7 @@ class ConversationRequest(StrictModel):
         return self
 
 
-class ResponseRequest(ConversationRequest):
+class ResponseRequest(ConversationRequest, KeepAliveFields):
     """The body of `POST /v1/responses`."""
 
     background: bool | None = None

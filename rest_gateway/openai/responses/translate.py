@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from openvino_server.v1 import chat_pb2, inference_pb2
 
+from rest_gateway.openai.keep_alive import keep_alive_to_proto
 from rest_gateway.openai.names import Names
 from rest_gateway.openai.responses.conversation import Said
 from rest_gateway.openai.responses.items import (
@@ -74,6 +75,7 @@ def request_to_proto(
     return inference_pb2.GenerateRequest(
         model=request.model,
         chat=chat,
+        keep_alive=keep_alive_to_proto(request),
         sampling=inference_pb2.SamplingParams(
             temperature=request.temperature,
             top_p=request.top_p,

@@ -17,15 +17,11 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_status import rpc_status
-from openvino_server.v1 import (
-    inference_pb2,
-    inference_pb2_grpc,
-    models_pb2,
-    models_pb2_grpc,
-)
+from openvino_server.v1 import inference_pb2, inference_pb2_grpc, models_pb2, models_pb2_grpc
 
 from rest_gateway.app import create_app
 from rest_gateway.auth.keys import KeyStore
+from rest_gateway.auth.scopes import SCOPES
 from rest_gateway.config import GatewayConfig
 from rest_gateway.middleware.header_size import HeaderSizeProtocol
 from rest_gateway.upstream import Upstream
@@ -72,7 +68,7 @@ class ScriptedService(
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def _play(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
         self.time_remaining = context.time_remaining()
@@ -95,6 +91,13 @@ class ScriptedService(
                 yield step
         ended = True
 
+    Generate = LoadModel = PullModel = WatchModels = _play
+
+    async def _answer(self, request: Any, context: Any) -> Any:
+        return await anext(self._play(request, context))
+
+    UnloadModel = DeleteModel = _answer
+
     async def Tokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
@@ -112,14 +115,11 @@ class ScriptedService(
 
     async def GetModel(self, request: Any, context: Any) -> Any:  # noqa: N802
         for model in self.models:
-            if model.name == request.name:
+            if request.name in {model.name, *model.aliases}:
                 return models_pb2.GetModelResponse(model=model)
-        await Failure(
-            grpc.StatusCode.NOT_FOUND,
-            f"no model is named {request.name!r}",
-            "MODEL_NOT_FOUND",
-            {"model": request.name},
-        ).abort(context)
+        problem, name = f"no model is named {request.name!r}", request.name
+        not_found = grpc.StatusCode.NOT_FOUND
+        await Failure(not_found, problem, "MODEL_NOT_FOUND", {"model": name}).abort(context)
         raise AssertionError
 
 
@@ -226,6 +226,11 @@ def keys(config: GatewayConfig) -> KeyStore:
 @pytest.fixture
 def key(keys: KeyStore) -> str:
     return keys.create("test")[1]
+
+
+@pytest.fixture
+def admin_key(keys: KeyStore) -> str:
+    return keys.create("admin", SCOPES)[1]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_file_holds_no_key_and_is_private(path: Path) -> None:
     data = json.loads(text)
     assert data["version"] == 1
     [entry] = data["keys"]
-    assert set(entry) == {"id", "name", "hash", "created", "revoked"}
+    assert set(entry) == {"id", "name", "hash", "created", "revoked", "scopes"}
     assert sorted(file.name for file in path.parent.iterdir()) == ["keys.json", "keys.json.lock"]
 
 
@@ -202,3 +202,55 @@ def test_failed_write_leaves_nothing_behind(path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["x" * 128, "Zoë's laptop", "\U0001f642"])
 def test_names_may_be_any_text(path: Path, name: str) -> None:
     assert KeyStore.open(path).create(name)[0].name == name
+
+
+def test_scopes_are_kept_in_their_order(path: Path) -> None:
+    record, key = KeyStore.open(path).create("admin", ["models:write", "inference", "inference"])
+    assert record.scopes == ("inference", "models:write")
+    found = KeyStore.open(path).verify(key)
+    assert found is not None
+    assert found.scopes == record.scopes
+    assert KeyStore.open(path).create("plain")[0].scopes == ("inference", "models:read")
+
+
+@pytest.mark.parametrize("scopes", [[], ["models"], ["inference", "INFERENCE"], [""]])
+def test_what_is_no_scope(path: Path, scopes: list[str]) -> None:
+    with pytest.raises(ValueError, match="scope"):
+        KeyStore.open(path).create("laptop", scopes)
+    assert not path.exists()
+
+
+def rewritten(path: Path, **fields: Any) -> str:
+    """Make a key, and change its entry in the file; a field of `...` is left out."""
+    _, key = KeyStore.open(path).create("old", ["inference", "models:read", "models:write"])
+    data = json.loads(path.read_text())
+    entry = data["keys"][0] | fields
+    data["keys"] = [{name: value for name, value in entry.items() if value is not ...}]
+    path.write_text(json.dumps(data))
+    return key
+
+
+def test_key_of_a_time_without_scopes_may_do_what_it_could(path: Path) -> None:
+    key = rewritten(path, scopes=...)
+    store = KeyStore.open(path)
+    found = store.verify(key)
+    assert found is not None
+    assert found.scopes == ("inference", "models:read")
+    store.create("other")
+    assert KeyStore.open(path).verify(key) == found
+
+
+def test_scope_of_a_later_version_is_kept(path: Path) -> None:
+    key = rewritten(path, scopes=["inference", "metrics:read"])
+    store = KeyStore.open(path)
+    store.create("other")
+    found = KeyStore.open(path).verify(key)
+    assert found is not None
+    assert found.scopes == ("inference", "metrics:read")
+
+
+@pytest.mark.parametrize("scopes", ["inference", 1, [1], None, {"inference": 1}])
+def test_scopes_that_are_none_are_no_file_of_keys(path: Path, scopes: Any) -> None:
+    rewritten(path, scopes=scopes)
+    with pytest.raises(KeysFileError, match="is not a file of keys"):
+        KeyStore.open(path)

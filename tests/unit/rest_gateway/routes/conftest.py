@@ -45,3 +45,20 @@ def give_asgi_call() -> Callable[..., tuple[Any, Any]]:
 @pytest.fixture(name="read_until")
 def give_read_until() -> Callable[..., Any]:
     return read_until
+
+
+def events_of(text: str) -> list[Any]:
+    """What the lines of data hold, as JSON where it is that."""
+    lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data:")]
+    return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+@pytest.fixture(name="events_of")
+def give_events_of() -> Callable[[str], list[Any]]:
+    return events_of
+
+
+@pytest.fixture
+def often_alive(config: Any) -> Any:
+    """A configuration with comments often, so that a test need not wait for one."""
+    return config.model_copy(update={"sse_keepalive_seconds": 0.02})

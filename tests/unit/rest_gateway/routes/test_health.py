@@ -30,7 +30,7 @@ async def test_not_serving(client: httpx.AsyncClient, health: Any) -> None:
 
 
 async def test_draining(client: httpx.AsyncClient, app: Any) -> None:
-    app.state.draining = True
+    app.state.draining.set()
     response = await client.get("/v1/health")
     assert response.status_code == 503
     assert response.json()["reason"] == "the gateway is shutting down"
@@ -56,6 +56,9 @@ async def test_models_that_are_not_ready_are_named(
         models_pb2.Model(name="a", state=models_pb2.MODEL_STATE_LOADING),
         models_pb2.Model(name="b", state=models_pb2.MODEL_STATE_READY),
         models_pb2.Model(name="c", state=models_pb2.MODEL_STATE_FAILED, failure="/srv/c"),
+        # By someone's wish, so not what is wrong.
+        models_pb2.Model(name="d", state=models_pb2.MODEL_STATE_UNLOADED),
+        models_pb2.Model(name="e", state=models_pb2.MODEL_STATE_DRAINING),
     ]
     response = await client.get("/v1/health")
     assert response.status_code == 503

@@ -10,7 +10,7 @@ from rest_gateway.upstream import HealthProblem, Upstream, UpstreamError
 
 async def test_reason_and_metadata_are_read(upstream: Upstream) -> None:
     with pytest.raises(UpstreamError) as caught:
-        await upstream.get_model("nothing", "req_1")
+        await upstream.models.get("nothing", "req_1")
     assert caught.value.status is grpc.StatusCode.NOT_FOUND
     assert caught.value.reason == "MODEL_NOT_FOUND"
     assert caught.value.metadata == {"model": "nothing"}

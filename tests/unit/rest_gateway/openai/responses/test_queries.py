@@ -1,13 +1,14 @@
 import pytest
 
 from rest_gateway.openai.errors import ApiError
-from rest_gateway.openai.responses.queries import InputItemsQuery, RetrieveQuery, parse_query
+from rest_gateway.openai.query import parse_query
+from rest_gateway.openai.responses.queries import LISTS, InputItemsQuery, RetrieveQuery
 
 
 def test_input_items() -> None:
     assert parse_query(InputItemsQuery, []) == InputItemsQuery(limit=20, order="desc")
     sent = [("limit", "3"), ("order", "asc"), ("after", "msg_1"), ("include[]", "a")]
-    assert parse_query(InputItemsQuery, sent) == InputItemsQuery(
+    assert parse_query(InputItemsQuery, sent, LISTS) == InputItemsQuery(
         limit=3, order="asc", after="msg_1", include=["a"]
     )
 

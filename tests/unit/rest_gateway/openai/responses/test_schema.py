@@ -29,7 +29,7 @@ def refusal(**sent: Any) -> ApiError:
 
 def test_table_has_every_parameter_of_openais() -> None:
     sent = response_create_params.ResponseCreateParamsBase.__annotations__.keys() | {"stream"}
-    assert set(PARAMETERS) == sent | {"client_metadata"}  # Codex sends it
+    assert set(PARAMETERS) == sent | {"client_metadata", "keep_alive"}  # Codex's, and Ollama's
 
 
 def test_schema_has_what_the_table_does_not_refuse() -> None:
