@@ -146,16 +146,22 @@ async def test_chat_template_that_refuses_or_is_missing(client: Any, refusal: An
         assert await refusal(call) == (Code.INVALID_ARGUMENT, "CHAT_TEMPLATE", {"model": model})
 
 
-async def test_what_is_not_implemented(client: Any, refusal: AnyCall) -> None:
+async def test_models_are_named(client: Any, refusal: AnyCall) -> None:
     models = client.models
-    for call, feature in (
-        (models.LoadModel(models_pb2.LoadModelRequest()), "LoadModel"),
-        (models.UnloadModel(models_pb2.UnloadModelRequest()), "UnloadModel"),
-        (models.PullModel(models_pb2.PullModelRequest()), "PullModel"),
-        (models.DeleteModel(models_pb2.DeleteModelRequest()), "DeleteModel"),
-        (models.WatchModels(models_pb2.WatchModelsRequest()), "WatchModels"),
+    for call, field in (
+        (models.LoadModel(models_pb2.LoadModelRequest()), "name"),
+        (models.UnloadModel(models_pb2.UnloadModelRequest()), "name"),
+        (models.DeleteModel(models_pb2.DeleteModelRequest()), "name"),
+        (models.PullModel(models_pb2.PullModelRequest()), "source"),
+        (models.WatchModels(models_pb2.WatchModelsRequest(names=[""])), "names[0]"),
     ):
-        assert await refusal(call) == (Code.UNIMPLEMENTED, "UNSUPPORTED", {"feature": feature})
+        assert await refusal(call) == (Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", {"field": field})
+    for call in (
+        models.LoadModel(models_pb2.LoadModelRequest(name="../echo")),
+        models.UnloadModel(models_pb2.UnloadModelRequest(name="/etc")),
+        models.DeleteModel(models_pb2.DeleteModelRequest(name="..")),
+    ):
+        assert (await refusal(call))[1] == "MODEL_NOT_FOUND"
 
 
 async def test_full_queue_refuses_at_once_and_empties(

@@ -91,7 +91,9 @@ async def test_model_that_failed_keeps_the_server_from_serving(
 async def test_server_without_models_does_not_serve(start_service: AnyCall) -> None:
     service = await start_service({"a": {}}, wait_ready=False, load_models=["gone"])
     assert await check(service.client) == NOT_SERVING
-    assert await check(service.client, "gone") == NOT_SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await check(service.client, "gone")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND, "it is not in the repository"
 
 
 @pytest.mark.parametrize("end", ["killed", "failed", "hung"])
