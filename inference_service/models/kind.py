@@ -6,13 +6,13 @@ transformers' `modules.json`, `N_Pooling/config.json` and `sentence_bert_config.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, cast
 
-from inference_service.domain import ModelKind
+from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.settings import Pooling
+from inference_service.models.files import InvalidModel, ModelFiles
 
 _GENERATION = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 _CLASSIFIER = "ForSequenceClassification"
@@ -30,30 +30,11 @@ _POOLINGS: Mapping[str, Pooling] = {
 }
 
 
-class InvalidModel(Exception):
-    """A folder is not a usable model; the message says why."""
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Read an object; a file that isn't there is an empty one.
-
-    Raises:
-        InvalidModel: The file holds something else.
-
-    """
-    content = _load(file)
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InvalidModel(f"{file.name}: not an object")
-    return content
-
-
-def kind_of(folder: Path, config: Mapping[str, Any]) -> ModelKind:
+def kind_of(files: ModelFiles, config: Mapping[str, Any]) -> ModelKind:
     """Tell what a model does.
 
     Args:
-        folder: The model's.
+        files: The model's.
         config: Its `config.json`.
 
     Raises:
@@ -66,12 +47,12 @@ def kind_of(folder: Path, config: Mapping[str, Any]) -> ModelKind:
     if any(name.endswith(_CLASSIFIER) for name in names):
         _require_one_label(config)
         return ModelKind.RERANK
-    if (folder / _MODULES).is_file() or (folder / _POOLING_CONFIG).is_file():
+    if _MODULES in files or _POOLING_CONFIG in files:
         return ModelKind.EMBEDDING
     if (
         not names  # what a GGUF file is converted to has none
         or any(name.endswith(_GENERATION) for name in names)
-        or (folder / "generation_config.json").is_file()
+        or "generation_config.json" in files
     ):
         return ModelKind.GENERATION
     if all(name.endswith("Model") for name in names):
@@ -88,18 +69,19 @@ def _require_one_label(config: Mapping[str, Any]) -> None:
     if count != 1:
         raise InvalidModel(
             f"config.json says that it is a classifier with {count} labels; only those with one, "
-            "which score a pair of texts, can be used"
+            "which score a pair of texts, can be used",
+            LoadFailureCause.UNSUPPORTED,
         )
 
 
-def pooling_of(folder: Path) -> Pooling:
+def pooling_of(files: ModelFiles) -> Pooling:
     """Tell how an embedding model makes one vector of those of its tokens.
 
     Raises:
         InvalidModel: The files don't say, or say what can't be done here.
 
     """
-    config = read_json(folder / _pooling_place(folder))
+    config = files.read_object(_pooling_place(files))
     if name := config.get("pooling_mode"):
         chosen = [str(name)]
     else:
@@ -111,13 +93,15 @@ def pooling_of(folder: Path) -> Pooling:
             "model.toml to mean, cls or last"
         )
     if len(chosen) > 1 or chosen[0] not in _POOLINGS:
-        raise InvalidModel(f"pooling by {' and '.join(chosen)} is not supported")
+        raise InvalidModel(
+            f"pooling by {' and '.join(chosen)} is not supported", LoadFailureCause.UNSUPPORTED
+        )
     return _POOLINGS[chosen[0]]
 
 
-def _pooling_place(folder: Path) -> str:
+def _pooling_place(files: ModelFiles) -> str:
     """Find the pooling's file, and refuse models that go on where pooling ends."""
-    modules = _load(folder / _MODULES)
+    modules = files.read_json(_MODULES)
     if modules is None:
         return _POOLING_CONFIG
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
@@ -126,23 +110,26 @@ def _pooling_place(folder: Path) -> str:
     for module in modules:
         kind = str(module.get("type")).rpartition(".")[2]
         if kind not in _KNOWN_MODULES:
-            raise InvalidModel(f"{_MODULES} has a module {kind}, which is not supported")
+            raise InvalidModel(
+                f"{_MODULES} has a module {kind[:100]}, which is not supported",
+                LoadFailureCause.UNSUPPORTED,
+            )
         if kind == "Pooling":
-            place = f"{module.get('path')}/config.json"
-    if ".." in Path(place).parts or Path(place).is_absolute():
-        raise InvalidModel(f"{_MODULES} names a path outside the folder")
+            place = PurePosixPath(str(module.get("path")), "config.json").as_posix()
+            if place not in files:
+                raise InvalidModel(f"{_MODULES} names {place[:200]!r}, which is not in the folder")
     return place
 
 
-def longest_input(folder: Path, config: Mapping[str, Any]) -> int | None:
+def longest_input(files: ModelFiles, config: Mapping[str, Any]) -> int | None:
     """Tell how many tokens an embedding or rerank model takes at once; None if no file says.
 
     The positions that a model has may be more than it takes, and its tokenizer's limit may be a
     number that means none; the least is what it was made for.
     """
     limits = (
-        read_json(folder / "sentence_bert_config.json").get("max_seq_length"),
-        read_json(folder / "tokenizer_config.json").get("model_max_length"),
+        files.read_object("sentence_bert_config.json").get("max_seq_length"),
+        files.read_object("tokenizer_config.json").get("model_max_length"),
         config.get("max_position_embeddings"),
     )
     return min((cast("int", limit) for limit in limits if _is_count(limit)), default=None)
@@ -150,12 +137,3 @@ def longest_input(folder: Path, config: Mapping[str, Any]) -> int | None:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _load(file: Path) -> Any:
-    if not file.is_file():
-        return None
-    try:
-        return json.loads(file.read_bytes())
-    except ValueError as error:
-        raise InvalidModel(f"{file.name}: {error}") from error

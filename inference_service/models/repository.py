@@ -1,78 +1,204 @@
-"""What is on disk: the model folders and what their files say."""
+"""What is on disk: the models in the models' folders, whole or not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import msgspec
+import structlog
 
-from inference_service.domain import ModelKind
-from inference_service.engine.settings import ModelSettings
-from inference_service.models.kind import (
-    InvalidModel,
-    kind_of,
-    longest_input,
-    pooling_of,
-    read_json,
+from inference_service.errors import ModelInUse, ModelNotFound
+from inference_service.models import trash
+from inference_service.models.entry import ModelEntry, folder_of, read_entry
+from inference_service.models.files import FileStat, InvalidModel
+from inference_service.models.folder import ModelFolder, SamplingDefaults, Source, read_folder
+from inference_service.models.form import form_of
+from inference_service.models.layout import IR_FILE, Candidate, Listed, find_candidates
+from inference_service.models.listing import list_files, real_paths
+from inference_service.models.settings import (
+    SETTINGS_FILE,
+    SETTINGS_STEM,
+    file_layer,
+    overlaid,
+    settings_files,
 )
 
 __all__ = [
     "IR_FILE",
     "SETTINGS_FILE",
     "InvalidModel",
+    "ModelEntry",
     "ModelFolder",
+    "Repository",
     "SamplingDefaults",
+    "folder_of",
     "model_names",
     "read_model",
 ]
 
-SETTINGS_FILE = "model.toml"
-IR_FILE = "openvino_model.xml"
+_State: TypeAlias = tuple[tuple[str, FileStat], ...]
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SamplingDefaults:
-    """A model's own defaults, from `generation_config.json`; `None` is not stated."""
+class _Read:
+    """An entry, and the state of the files that it was read from."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
+    entry: ModelEntry
+    state: _State
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFolder:
-    """A model on disk.
+class Repository:
+    """The models in some directories. All methods block, and may be called from any thread.
 
-    Attributes:
-        name: The folder's name, which requests use.
-        path: The folder.
-        created: When its main file was made.
-        settings: From `model.toml`, else the defaults; `pooling` is what the files say.
-        context_length: Tokens of prompt and completion together; of a model that does not
-            generate, tokens of one input.
-        kind: What it does.
-        architecture: The `model_type` of `config.json`.
-        chat_template: Jinja source; `None` if there is none.
-        special_tokens: Texts that the template may name, such as `bos_token`.
-        sampling: The model's own sampling defaults.
+    A name never becomes a path: whoever has a name looks it up in the last scan.
+
+    Args:
+        models_dir: The directory that models are put in and deleted from.
+        extra_dirs: More directories; nothing is written there. Where a name stands twice, the
+            first directory's model counts.
+        overrides: What the server's configuration says of models, by full or bare name, over the
+            settings beside them; see `settings`.
 
     """
 
-    name: str
-    path: Path
-    created: datetime
-    settings: ModelSettings
-    context_length: int
-    kind: ModelKind = ModelKind.GENERATION
-    architecture: str | None = None
-    chat_template: str | None = None
-    special_tokens: dict[str, str] = field(default_factory=dict)
-    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
+    def __init__(
+        self,
+        models_dir: Path,
+        extra_dirs: Sequence[Path] = (),
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._models_dir = models_dir
+        self._directories = tuple(dict.fromkeys((models_dir, *extra_dirs)))
+        self._overrides = overrides or {}
+        self._scanning = threading.Lock()
+        self._read: dict[Path, _Read] = {}
+        self._entries: dict[Path, list[ModelEntry]] = {}
+        self._told: set[tuple[str, Path]] = set()
+        self._removing: set[Path] = set()
+
+    def scan(self) -> dict[str, ModelEntry]:
+        """Look at the disk, and give all models by full name, those that can't be used too.
+
+        Files that are as they were at the last scan are not read again, and the entry of such a
+        model is the same object. What a delete left behind is removed. A directory that can't be
+        read now keeps the models that it had.
+        """
+        with self._scanning:
+            self._remove_leftovers()
+            roots = real_paths(self._directories)
+            for directory in self._directories:
+                try:
+                    self._entries[directory] = list(self._scan(directory, roots))
+                except OSError as error:
+                    self._tell("models.unreadable", directory, cause=error.strerror)
+            found: dict[str, ModelEntry] = {}
+            for entry in chain.from_iterable(self._entries.values()):
+                first = found.setdefault(entry.name, entry)
+                if first is not entry:
+                    self._tell("model.hidden", entry.path, by=str(first.path))
+            self._read = {e.path: r for e in found.values() if (r := self._read.get(e.path))}
+            return found
+
+    def delete(self, entry: ModelEntry, converted: Path | None = None) -> None:
+        """Delete a model that is not loaded.
+
+        It is gone whole, whenever this is interrupted; a later scan removes what is left of it.
+
+        Args:
+            entry: The model.
+            converted: The folder with the IR that it was converted to, if there is one.
+
+        Raises:
+            ModelNotFound: It is gone already.
+            ModelInUse: It can't be deleted.
+
+        """
+        if entry.read_only:
+            raise ModelInUse(entry.name, "it is in a folder that the server doesn't write to")
+        try:
+            self._discard(entry.path)
+        except FileNotFoundError as error:
+            raise ModelNotFound(entry.name) from error
+        except OSError as error:
+            raise ModelInUse(entry.name, str(error.strerror)) from error
+        with suppress(FileNotFoundError):
+            if converted:
+                self._discard(converted)
+        with suppress(FileNotFoundError):
+            for name in settings_files(entry.name) if entry.is_file else ():
+                if (file := entry.path.parent / name).exists():
+                    self._discard(file)
+        family = entry.path.parent
+        if family != self._models_dir and _has_settings_alone(family):
+            self._discard(family)
+
+    def _scan(self, directory: Path, roots: tuple[str, ...]) -> Iterator[ModelEntry]:
+        read_only = directory != self._models_dir or not os.access(directory, os.W_OK)
+        candidates, unnamed = find_candidates(directory, roots)
+        for path in unnamed:
+            self._tell("model.name_unusable", path)
+        for candidate in candidates:
+            with suppress(FileNotFoundError):  # it went away meanwhile
+                entry = self._look(candidate, roots, read_only=read_only)
+                if entry.problem:
+                    candidate.path.lstat()  # perhaps it went away while it was read
+                yield entry
+
+    def _look(self, candidate: Candidate, roots: tuple[str, ...], *, read_only: bool) -> ModelEntry:
+        listed: Listed | InvalidModel
+        try:
+            listed = candidate.look(roots)
+        except InvalidModel as error:
+            return read_entry(candidate, error, self._overrides, roots, read_only=read_only)
+        state = listed.state
+        known = self._read.get(candidate.path)
+        if known and known.state == state and known.entry.read_only == read_only:
+            return known.entry
+        # Whether a change from now on would show.
+        settled = all(stat.settled for _, stat in state)
+        entry = read_entry(candidate, listed, self._overrides, roots, read_only=read_only)
+        if settled:
+            self._read[candidate.path] = _Read(entry, state)
+        return entry
+
+    def _discard(self, path: Path) -> None:
+        hidden = trash.hidden_in(self._models_dir)
+        self._removing.add(hidden)
+        try:
+            path.rename(hidden)
+            trash.remove(hidden)
+        finally:
+            self._removing.discard(hidden)
+
+    def _remove_leftovers(self) -> None:
+        try:
+            for left in trash.leftovers(self._models_dir):
+                if left not in self._removing:
+                    trash.remove(left)
+        except OSError as error:
+            self._tell("models.trash_stays", self._models_dir, cause=error.strerror)
+
+    def _tell(self, event: str, path: Path, **more: object) -> None:
+        """Log what an operator should see, once."""
+        if (event, path) not in self._told:
+            self._told.add((event, path))
+            _log.warning(event, path=ascii(str(path)), **more)
+
+
+def _has_settings_alone(folder: Path) -> bool:
+    """Say whether nothing is in a folder but the settings of versions that are gone."""
+    allowed = settings_files(SETTINGS_STEM)
+    names = (path.name for path in folder.iterdir())
+    return all(name in allowed or name.startswith(".") for name in names)
 
 
 def model_names(models_dir: Path) -> list[str]:
@@ -85,107 +211,21 @@ def model_names(models_dir: Path) -> list[str]:
 
 
 def read_model(path: Path) -> ModelFolder:
-    """Read a model folder.
+    """Read a folder with IR, without looking whether all of it is there.
 
     Raises:
-        InvalidModel: Files are missing or can't be used.
+        InvalidModel: It is no model, or its configuration can't be used.
 
     """
-    settings = _read_settings(path)
-    main = path / (SETTINGS_FILE if settings.engine == "fake" else IR_FILE)
-    if not main.is_file():
-        raise InvalidModel(f"no {main.name} in the folder")
-    config = read_json(path / "config.json")
-    kind = _kind(path, settings, config)
-    if kind is ModelKind.EMBEDDING and settings.pooling is None and settings.engine != "fake":
-        settings = msgspec.structs.replace(settings, pooling=pooling_of(path))
-    context_length = settings.context_length
-    if context_length is None:
-        context_length = _context_length(path, kind, config)
-    tokenizer_config = read_json(path / "tokenizer_config.json")
-    return ModelFolder(
-        name=path.name,
-        path=path,
-        created=datetime.fromtimestamp(main.stat().st_mtime, UTC),
-        settings=settings,
-        context_length=context_length,
-        kind=kind,
-        architecture=config.get("model_type"),
-        chat_template=_read_chat_template(path, tokenizer_config),
-        special_tokens=_special_tokens(tokenizer_config),
-        sampling=_read_sampling(path),
-    )
-
-
-def _read_settings(path: Path) -> ModelSettings:
-    file = path / SETTINGS_FILE
-    if not file.is_file():
-        return ModelSettings()
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=ModelSettings)
-    except ValueError as error:  # msgspec's, or bytes that are not UTF-8
-        raise InvalidModel(f"{SETTINGS_FILE}: {error}") from error
-
-
-def _kind(path: Path, settings: ModelSettings, config: dict[str, Any]) -> ModelKind:
-    if settings.kind is not None:
-        return ModelKind(settings.kind)
-    return ModelKind.GENERATION if settings.engine == "fake" else kind_of(path, config)
-
-
-def _context_length(path: Path, kind: ModelKind, config: dict[str, Any]) -> int:
-    if kind is ModelKind.GENERATION:
-        context_length = config.get("max_position_embeddings")
-    else:
-        context_length = longest_input(path, config)
-    if not isinstance(context_length, int) or context_length < 1:
-        raise InvalidModel(
-            f"config.json has no max_position_embeddings; set context_length in {SETTINGS_FILE}"
-        )
-    return context_length
-
-
-def _read_chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | None:
-    """Find the template where transformers and its exporters put it, newest place first."""
-    file = path / "chat_template.jinja"
-    if file.is_file():
-        try:
-            return file.read_text(encoding="utf-8")
-        except ValueError as error:
-            raise InvalidModel(f"{file.name}: {error}") from error
-    for source in (read_json(path / "chat_template.json"), tokenizer_config):
-        template = source.get("chat_template")
-        if isinstance(template, list):  # named templates
-            named = (entry for entry in template if isinstance(entry, dict))
-            template = next((t.get("template") for t in named if t.get("name") == "default"), None)
-        if isinstance(template, str):
-            return template
-    return None
-
-
-def _special_tokens(tokenizer_config: dict[str, Any]) -> dict[str, str]:
-    tokens: dict[str, str] = {}
-    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        value = tokenizer_config.get(name)
-        if isinstance(value, dict):  # an AddedToken
-            value = value.get("content")
-        if isinstance(value, str):
-            tokens[name] = value
-    return tokens
-
-
-def _read_sampling(path: Path) -> SamplingDefaults:
-    config = read_json(path / "generation_config.json")
-    if config.get("do_sample") is False:
-        # The transformers default, which exporters write unasked; it says nothing of temperature.
-        config = {"repetition_penalty": config.get("repetition_penalty")}
-    known = {
-        name: config[name]
-        for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-        if isinstance(config.get(name), int | float)
-    }
-    if "top_k" in known:
-        top_k = int(known.pop("top_k"))
-        if top_k > 0:  # 0 is transformers' way to say all, -1 that of others
-            known["top_k"] = top_k
-    return SamplingDefaults(**known)
+        files = list_files(path)
+    except FileNotFoundError as error:
+        raise InvalidModel(f"no {IR_FILE}: there is no folder {path.name!r}") from error
+    layer = file_layer(files)
+    settings = overlaid([layer] if layer else []).values
+    form = form_of(files, settings)
+    if form.is_converted:
+        raise InvalidModel(f"no {IR_FILE}: {form.main} is to be converted first")
+    main = files.folder / form.main if form.main else path
+    created = datetime.fromtimestamp(main.stat().st_mtime, UTC)
+    return read_folder(Source(path.name, created, settings, files), files, path)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from inference_service.domain import ModelKind
-from inference_service.models.kind import InvalidModel, kind_of, longest_input, pooling_of
+from inference_service.models.files import InvalidModel
+from inference_service.models.kind import kind_of, longest_input, pooling_of
+from inference_service.models.listing import list_files
 from inference_service.models.repository import read_model
 
 ST = "sentence_transformers.models."
@@ -46,7 +48,7 @@ def test_kind_is_told_by_the_files(
 ) -> None:
     for name in files:
         put(tmp_path, name, {})
-    assert kind_of(tmp_path, config) is kind
+    assert kind_of(list_files(tmp_path), config) is kind
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_kind_is_told_by_the_files(
 )
 def test_what_is_of_no_kind_is_refused(tmp_path: Path, config: Any, message: str) -> None:
     with pytest.raises(InvalidModel, match=message):
-        kind_of(tmp_path, config)
+        kind_of(list_files(tmp_path), config)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +82,14 @@ def test_what_is_of_no_kind_is_refused(tmp_path: Path, config: Any, message: str
 )
 def test_pooling(tmp_path: Path, config: dict[str, Any], pooling: str) -> None:
     put(tmp_path, "1_Pooling/config.json", config)
-    assert pooling_of(tmp_path) == pooling
+    assert pooling_of(list_files(tmp_path)) == pooling
 
 
 def test_pooling_is_where_the_modules_say(tmp_path: Path) -> None:
     put(tmp_path, "2_Pool/config.json", {"pooling_mode": "cls"})
     modules = [{"type": ST + "Transformer", "path": ""}, {"type": ST + "Pooling", "path": "2_Pool"}]
     put(tmp_path, "modules.json", modules)
-    assert pooling_of(tmp_path) == "cls"
+    assert pooling_of(list_files(tmp_path)) == "cls"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,10 @@ def test_pooling_is_where_the_modules_say(tmp_path: Path) -> None:
             "by mean_tokens and cls_token is not",
         ),
         ({"modules.json": [{"type": ST + "Dense", "path": "2_Dense"}]}, "a module Dense"),
-        ({"modules.json": [{"type": ST + "Pooling", "path": "../x"}]}, "outside the folder"),
+        (
+            {"modules.json": [{"type": ST + "Pooling", "path": "../x"}]},
+            "names '../x/config.json', which is not in the folder",
+        ),
         ({"modules.json": {}}, "not a list"),
         ({"1_Pooling/config.json": []}, "not an object"),
     ],
@@ -116,18 +121,18 @@ def test_pooling_that_cannot_be_done_is_refused(
     for name, content in files.items():
         put(tmp_path, name, content)
     with pytest.raises(InvalidModel, match=message):
-        pooling_of(tmp_path)
+        pooling_of(list_files(tmp_path))
 
 
 def test_longest_input_is_the_least_that_is_said(tmp_path: Path) -> None:
-    assert longest_input(tmp_path, {}) is None
-    assert longest_input(tmp_path, {"max_position_embeddings": 514}) == 514
+    assert longest_input(list_files(tmp_path), {}) is None
+    assert longest_input(list_files(tmp_path), {"max_position_embeddings": 514}) == 514
     put(tmp_path, "tokenizer_config.json", {"model_max_length": int(1e30)})
-    assert longest_input(tmp_path, {"max_position_embeddings": 514}) == 514
+    assert longest_input(list_files(tmp_path), {"max_position_embeddings": 514}) == 514
     put(tmp_path, "tokenizer_config.json", {"model_max_length": 512})
-    assert longest_input(tmp_path, {"max_position_embeddings": 514}) == 512
+    assert longest_input(list_files(tmp_path), {"max_position_embeddings": 514}) == 512
     put(tmp_path, "sentence_bert_config.json", {"max_seq_length": 256, "do_lower_case": False})
-    assert longest_input(tmp_path, {"max_position_embeddings": 514}) == 256
+    assert longest_input(list_files(tmp_path), {"max_position_embeddings": 514}) == 256
 
 
 def embedding_folder(folder: Path) -> Path:

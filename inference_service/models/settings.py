@@ -1,0 +1,131 @@
+"""The settings of one model: from files beside it, and over them the server's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgspec
+
+from inference_service.domain import LoadFailureCause
+from inference_service.engine.settings import ModelSettings
+from inference_service.models.files import InvalidModel, ModelFiles
+
+SETTINGS_STEM = "model"
+SETTINGS_FILE = f"{SETTINGS_STEM}.toml"
+
+_SUFFIXES = (".toml", ".yaml")
+_VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings from one place.
+
+    Attributes:
+        place: Where they are, for messages.
+        values: As written.
+
+    """
+
+    place: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSettings:
+    """The settings of a model.
+
+    Attributes:
+        values: With every default filled in.
+        said: What the layers say together, as written.
+
+    """
+
+    values: ModelSettings
+    said: Mapping[str, Any]
+
+
+def settings_files(stem: str) -> tuple[str, ...]:
+    """Name the files that may hold the settings; there may be one of them."""
+    return tuple(stem + suffix for suffix in _SUFFIXES)
+
+
+def file_layer(files: ModelFiles, stem: str = SETTINGS_STEM) -> Layer | None:
+    """Read the settings beside a model; `None` if there are none.
+
+    Args:
+        files: Where they are.
+        stem: The file's name without its suffix.
+
+    Raises:
+        InvalidModel: There are two files, or one that can't be read.
+
+    """
+    found = [name for name in settings_files(stem) if name in files]
+    if len(found) > 1:
+        _refuse(f"there are {' and '.join(found)}; one of them must go")
+    for name in found:
+        content = files.read(name) or b""
+        try:
+            if name.endswith(".toml"):
+                values = msgspec.toml.decode(content)
+            else:
+                values = msgspec.yaml.decode(content)
+        except (ValueError, RecursionError) as error:  # msgspec's, or bytes that are not UTF-8
+            _refuse(f"{name}: {error}")
+        if values is None:  # an empty YAML document
+            values = {}
+        if not isinstance(values, dict):
+            _refuse(f"{name}: not a table of settings")
+        return Layer(name, values)
+    return None
+
+
+def override_layer(
+    overrides: Mapping[str, Mapping[str, Any]], full_name: str, name: str
+) -> Layer | None:
+    """Find what the server's configuration says of a model; `None` if nothing.
+
+    What it says of one version is all that counts for that version. Which versions are served is
+    no setting of a model.
+    """
+    for key in (full_name, name):
+        if key in overrides:
+            values = {k: v for k, v in overrides[key].items() if k != _VERSIONS}
+            return Layer(f"[models.{key}] of the server's configuration", values)
+    return None
+
+
+def overlaid(layers: Iterable[Layer]) -> OwnSettings:
+    """Lay settings over each other, key by key, in tables too; the last layer counts most.
+
+    Raises:
+        InvalidModel: A layer has an unknown key, or a value that can't be; the message says which
+            layer.
+
+    """
+    said: dict[str, Any] = {}
+    settings = ModelSettings()
+    for layer in layers:
+        try:
+            said = _merged(said, layer.values)
+            # After each, so that it is known whose fault it is.
+            settings = msgspec.convert(said, ModelSettings)
+        except (msgspec.ValidationError, RecursionError) as error:
+            _refuse(f"{layer.place}: {error}")
+    return OwnSettings(settings, said)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(under, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise InvalidModel(" ".join(problem.split()), LoadFailureCause.INVALID_SETTINGS)
