@@ -34,7 +34,9 @@ def require_space(folder: Path, needed_bytes: int, what: str) -> None:
     if free < needed:
         raise NotEnoughSpace(
             f"not enough disk space in {folder} to {what}: {in_megabytes(needed)} needed, "
-            f"{in_megabytes(free)} free"
+            f"{in_megabytes(free)} free",
+            needed,
+            free,
         )
 
 

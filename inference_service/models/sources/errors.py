@@ -1,11 +1,11 @@
 """What can go wrong when a model is fetched.
 
 PullError
-├── InvalidName, InvalidSource, ModelExists   what was asked for
-├── SourceNotFound, SourceUnreachable         where it comes from
-├── ModelRefused                              what was found there
-├── NotEnoughSpace                            this machine
-└── ConversionFailed                          the engine
+├── InvalidName, InvalidSource, InvalidOption, ModelExists   what was asked for
+├── SourceNotAllowed, SourceNotFound, SourceUnreachable      where it comes from
+├── ModelRefused                                             what was found there
+├── NotEnoughSpace                                           this machine
+└── ConversionFailed                                         the engine
 """
 
 from __future__ import annotations
@@ -23,8 +23,26 @@ class InvalidSource(PullError):
     """The text does not name a source."""
 
 
+class InvalidOption(PullError):
+    """The source can't be asked for this.
+
+    Attributes:
+        field: What was asked, by its name in `PullRequest`.
+
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
 class ModelExists(PullError):
-    """There is a model of that name."""
+    """There is a model of that name, or one is being fetched."""
+
+
+class SourceNotAllowed(PullError):
+    """The source may not be used here, or does not let this machine have what was asked for."""
 
 
 class SourceNotFound(PullError):
@@ -40,8 +58,21 @@ class ModelRefused(PullError):
 
 
 class NotEnoughSpace(PullError):
-    """The disk has too little room."""
+    """The disk has too little room.
+
+    Attributes:
+        needed_bytes: What is to be written, with what must stay free; None where not known.
+        free_bytes: What is free; None where not known.
+
+    """
+
+    def __init__(
+        self, message: str, needed_bytes: int | None = None, free_bytes: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
 
 
 class ConversionFailed(PullError):
-    """The engine couldn't turn the model into its own format."""
+    """The engine couldn't turn the model into its own format, or compress its weights."""

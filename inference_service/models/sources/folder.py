@@ -5,7 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-_IR_FILES = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml")
+IR_FILES = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml")
+"""Without these a folder is no OpenVINO export."""
 _SETTINGS_FILE = "model.toml"
 
 WEIGHTS = (".gguf", ".onnx")
@@ -34,9 +35,14 @@ def missing_files(folder: Path) -> list[str]:
     """Name the files that a model's folder lacks; a model of the fake engine needs none of them."""
     return [
         name
-        for name in _IR_FILES
+        for name in IR_FILES
         if not (folder / name).is_file() and not _is_for_fake_engine(folder)
     ]
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether a folder has what an OpenVINO model needs."""
+    return all((folder / name).is_file() for name in IR_FILES)
 
 
 def _is_for_fake_engine(folder: Path) -> bool:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from inference_service.domain import WeightCompression
 from inference_service.models.sources.companions import has_tokenizer
-from inference_service.models.sources.errors import ConversionFailed, ModelRefused
+from inference_service.models.sources.converter import COMPRESSOR, CONVERTER, compress, convert
+from inference_service.models.sources.digests import Digests
+from inference_service.models.sources.errors import ModelRefused, NotEnoughSpace
+from inference_service.models.sources.folder import missing_files
 from inference_service.models.sources.progress import Progress, Report
+from inference_service.models.sources.selection import data_of
 from inference_service.models.sources.source import Source
-from inference_service.models.sources.staging import Staging, staged
-from inference_service.models.sources.watched import run_watched
+from inference_service.models.sources.staging import Staging, key_of, staged
 
-CONVERTER = (sys.executable, "-m", "inference_service.worker.convert")
-"""The command that converts: a process of its own, for only workers import OpenVINO."""
-
-REFUSED_EXIT_CODE = 3
-"""What the converter ends with when the file is not one that the engine can run."""
-
-_IR_PER_WEIGHTS = 1.5
-"""IR may be larger than a GGUF file, where the engine has no equal of a quantization."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def pull(
@@ -31,18 +29,27 @@ def pull(
     report: Report,
     *,
     companions: Source | None = None,
+    digests: Digests | None = None,
+    compression: WeightCompression | None = None,
     converter: Sequence[str] = CONVERTER,
+    compressor: Sequence[str] = COMPRESSOR,
 ) -> Path:
     """Fetch a model into the models' folder; it appears there whole or not at all.
 
+    What an interrupted pull from a hub has fetched is kept for the next pull of the same source
+    under the same name.
+
     Args:
         source: Where it comes from.
-        name: What it is to be called.
+        name: What it is to be called, `NAME` or `NAME@VERSION`.
         models_dir: The folder of models; made if it is not there.
         report: Takes the progress.
         companions: Where the tokenizer and configuration of an ONNX file come from, if they are
             not with it.
+        digests: The checksums that files must have.
+        compression: How to compress the weights; None leaves them as they are.
         converter: The command that turns GGUF or ONNX into IR; the file's path is added to it.
+        compressor: The command that compresses weights; see `converter.COMPRESSOR`.
 
     Returns:
         The model's folder.
@@ -52,14 +59,35 @@ def pull(
         OSError: The disk failed.
 
     """
-    with staged(models_dir, name) as staging:
-        weights = source.fetch(staging, report)
+    key = None
+    if source.identity is not None:
+        beside = companions.identity if companions else None
+        key = key_of(source.identity, beside or "")
+    digests = digests or Digests()
+    with staged(models_dir, name, key) as staging, full_disk_told():
+        weights = source.fetch(staging, report, digests)
+        digests.require_all()
         _complete(weights, companions, staging, report)
         if weights is not None:
-            _convert(weights, staging, report, converter)
-            weights.unlink()
+            convert(weights, staging, report, converter)
+            _remove(weights)
+        elif missing := missing_files(staging.folder):
+            raise ModelRefused(f"it is no OpenVINO model: it lacks {', '.join(missing)}")
+        if compression is not None:
+            compress(compression, staging, report, compressor)
         report(Progress("writing to disk"))
     return models_dir / name
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Raise `NotEnoughSpace` in place of what the system says of a disk that became full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise NotEnoughSpace("the disk became full") from error
 
 
 def _complete(
@@ -81,21 +109,8 @@ def _complete(
     companions.fetch_companions(dataclasses.replace(staging, scratch=scratch), report)
 
 
-def _convert(weights: Path, staging: Staging, report: Report, converter: Sequence[str]) -> None:
-    size = weights.stat().st_size
-    staging.require_space(int(size * _IR_PER_WEIGHTS), "convert the model")
-    lines: list[str] = []
-    code = run_watched(
-        [*converter, str(weights)],
-        on_line=lines.append,
-        on_tick=lambda: report(Progress("converting to OpenVINO IR")),
-        keep_open=[staging.lock],
-    )
-    if code == 0:
-        return
-    last = lines[-1] if lines else "it said nothing"
-    if code == REFUSED_EXIT_CODE:
-        raise ModelRefused(last)
-    if code < 0:
-        last = f"ended by signal {-code}, perhaps for want of memory"
-    raise ConversionFailed(f"the model couldn't be converted: {last}")
+def _remove(weights: Path) -> None:
+    """Delete a file that was converted, and what it has its weights in."""
+    beside = [path.name for path in weights.parent.iterdir()]
+    for name in (weights.name, *data_of(weights.name, beside)):
+        (weights.parent / name).unlink()

