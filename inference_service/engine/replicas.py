@@ -18,8 +18,8 @@ class Replicas:
     """Replicas of one model, as one.
 
     The first loads alone, so that it takes requests as soon as can be; then the others load, all at
-    the same time. If the first can't be loaded the others aren't tried, for they have the same files
-    and settings. Whoever starts them awaits `stop`.
+    the same time. If the first can't be loaded the others aren't tried, for they have the same
+    files and settings. Whoever starts them awaits `stop`.
 
     Args:
         model: The model's name.
