@@ -13,8 +13,9 @@ from inference_service.domain import (
     Ranking,
     RerankRequest,
 )
-from inference_service.errors import InvalidArgument
-from inference_service.models.registry import LoadedModel, Registry
+from inference_service.errors import InvalidArgument, Unsupported
+from inference_service.models.loaded import LoadedModel
+from inference_service.models.registry import Registry
 
 
 class Embedder:
@@ -35,17 +36,18 @@ class Embedder:
             ServiceError: See `InferenceService.Embed` in inference.proto.
 
         """
-        model = self._model(request.model, "Embed", ModelKind.EMBEDDING)
-        with model.admitted() as worker:
-            dimensions = worker.dimensions
-            assert dimensions is not None, "an embedding model says how long its vectors are"
-            if request.dimensions is not None and request.dimensions > dimensions:
-                problem = f"is more than the {dimensions} that the model gives"
-                raise InvalidArgument("dimensions", problem)
-            for index, text in enumerate(request.inputs):
-                _check_text(model, f"texts[{index}]", text, worker.longest_token_bytes)
-            call = worker.embed(request.inputs)
-        answer = await call
+        model = await self._model(request.model, "Embed", ModelKind.EMBEDDING)
+        with model.used(request.keep_alive_seconds):
+            with model.admitted() as worker:
+                dimensions = worker.dimensions
+                assert dimensions is not None, "an embedding model says how long its vectors are"
+                if request.dimensions is not None and request.dimensions > dimensions:
+                    problem = f"is more than the {dimensions} that the model gives"
+                    raise InvalidArgument("dimensions", problem)
+                for index, text in enumerate(request.inputs):
+                    _check_text(model, f"texts[{index}]", text, worker.longest_token_bytes)
+                call = worker.embed(request.inputs)
+            answer = await call
         bind_contextvars(prompt_tokens=answer.prompt_tokens, inputs=len(request.inputs))
         vectors = answer.vectors
         if request.dimensions is not None and request.dimensions < dimensions:
@@ -59,23 +61,26 @@ class Embedder:
             ServiceError: See `InferenceService.Rerank` in inference.proto.
 
         """
-        model = self._model(request.model, "Rerank", ModelKind.EMBEDDING, ModelKind.RERANK)
-        with model.admitted() as worker:
-            _check_text(model, "query", request.query, worker.longest_token_bytes)
-            for index, text in enumerate(request.documents):
-                _check_text(model, f"documents[{index}]", text, worker.longest_token_bytes)
-            call = worker.rerank(request.query, request.documents)
-        answer = await call
+        kinds = ModelKind.EMBEDDING, ModelKind.RERANK
+        model = await self._model(request.model, "Rerank", *kinds)
+        with model.used(request.keep_alive_seconds):
+            with model.admitted() as worker:
+                _check_text(model, "query", request.query, worker.longest_token_bytes)
+                for index, text in enumerate(request.documents):
+                    _check_text(model, f"documents[{index}]", text, worker.longest_token_bytes)
+                call = worker.rerank(request.query, request.documents)
+            answer = await call
         bind_contextvars(prompt_tokens=answer.prompt_tokens, inputs=len(request.documents))
         results = [RankedDocument(index, score) for index, score in enumerate(answer.scores)]
         results.sort(key=lambda result: -result.score)
         return Ranking(results[: request.top_n], answer.prompt_tokens)
 
-    def _model(self, name: str, rpc: str, *kinds: ModelKind) -> LoadedModel:
+    async def _model(self, name: str, rpc: str, *kinds: ModelKind) -> LoadedModel:
         bind_contextvars(model=name)
-        model = self._registry.get(name)
-        model.require(rpc, *kinds)
-        return model
+        target = await self._registry.acquire(name, rpc, *kinds)
+        if target.adapter:
+            raise Unsupported("adapter", f"{rpc} takes no adapters", field="model")
+        return target.model
 
 
 def _check_text(

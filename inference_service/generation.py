@@ -18,7 +18,7 @@ from inference_service.domain import (
 from inference_service.engine.frames import Sampling
 from inference_service.engine.worker import Worker
 from inference_service.errors import ContextLengthExceeded
-from inference_service.models.registry import LoadedModel, Registry
+from inference_service.models.registry import Registry
 from inference_service.models.repository import SamplingDefaults
 from inference_service.preparation import prepare
 
@@ -46,27 +46,31 @@ class Generator:
 
         """
         bind_contextvars(model=request.model)
-        model = self._model(request.model, "Generate")
-        with model.admitted(request.sampling.n) as worker:
-            prepared = await prepare(model, request)
-            _check_length(prepared.prompt, worker, model.folder.context_length)
-            if prepared.grammar:
-                await model.grammars.check(prepared.grammar)
-            stream = worker.submit(
-                prepared.prompt,
-                fill_sampling(request.sampling, model.folder.sampling),
-                self._max_unread_bytes,
-                grammar=prepared.grammar,
-                markers=prepared.markers,
-                parser=prepared.parser,
-                add_special_tokens=prepared.add_special_tokens,
-            )
-        try:
-            async for events in stream:
-                _note(events)
-                yield events
-        finally:
-            stream.close()
+        target = await self._registry.acquire(request.model, "Generate", ModelKind.GENERATION)
+        model = target.model
+        with model.used(request.keep_alive_seconds):
+            with model.admitted(request.sampling.n) as worker:
+                prepared = await prepare(model, request)
+                _check_length(prepared.prompt, worker, model.folder.context_length)
+                if prepared.grammar:
+                    await model.grammars.check(prepared.grammar)
+                worker = model.route(prepared.prompt, target.adapter)
+                stream = worker.submit(
+                    prepared.prompt,
+                    fill_sampling(request.sampling, model.folder.sampling),
+                    self._max_unread_bytes,
+                    grammar=prepared.grammar,
+                    markers=prepared.markers,
+                    parser=prepared.parser,
+                    add_special_tokens=prepared.add_special_tokens,
+                    adapter=target.adapter,
+                )
+            try:
+                async for events in stream:
+                    _note(events)
+                    yield events
+            finally:
+                stream.close()
 
     async def tokenize(
         self, model_name: str, text: str | ChatInput, *, add_special_tokens: bool
@@ -80,8 +84,8 @@ class Generator:
             ServiceError: See `InferenceService.Tokenize` in inference.proto.
 
         """
-        model = self._registry.get(model_name)
-        with model.admitted() as worker:
+        model = (await self._registry.acquire(model_name, "Tokenize")).model
+        with model.used(), model.admitted() as worker:
             if isinstance(text, ChatInput):
                 text = (await model.chat.prepare(text, None)).prompt
                 add_special_tokens = False  # the template has written them
@@ -100,14 +104,9 @@ class Generator:
             ServiceError: See `InferenceService.Detokenize` in inference.proto.
 
         """
-        model = self._registry.get(model_name)
-        with model.admitted() as worker:
+        model = (await self._registry.acquire(model_name, "Detokenize")).model
+        with model.used(), model.admitted() as worker:
             return await worker.decode(token_ids, skip_special_tokens=skip_special_tokens)
-
-    def _model(self, name: str, rpc: str) -> LoadedModel:
-        model = self._registry.get(name)
-        model.require(rpc, ModelKind.GENERATION)
-        return model
 
 
 def _check_length(prompt: str | tuple[int, ...], worker: Worker, context_length: int) -> None:
@@ -161,7 +160,7 @@ def fill_sampling(asked: SamplingParams, model: SamplingDefaults) -> Sampling:
         presence_penalty=first(asked.presence_penalty, default=0.0),
         frequency_penalty=first(asked.frequency_penalty, default=0.0),
         repetition_penalty=first(asked.repetition_penalty, model.repetition_penalty, default=1.0),
-        max_tokens=asked.max_tokens,
+        max_tokens=asked.max_tokens if asked.max_tokens is not None else model.max_tokens,
         min_tokens=asked.min_tokens or 0,
         stop=asked.stop,
         ignore_eos=asked.ignore_eos,

@@ -20,7 +20,7 @@ from inference_service.domain import (
 from inference_service.engine.stream import Parser
 from inference_service.errors import InvalidArgument, Unsupported
 from inference_service.grammar import check_schema, enforceable, grammar_of
-from inference_service.models.registry import LoadedModel
+from inference_service.models.loaded import LoadedModel
 
 _INLINE_CHARACTERS = 4_000  # of forms; converting more takes milliseconds, off the event loop
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc.aio
 import structlog
 
 from inference_service.config import ServiceConfig
+from inference_service.domain import ModelState
 from inference_service.embedding import Embedder
 from inference_service.generation import Generator
 from inference_service.models.registry import Registry
@@ -47,6 +50,8 @@ class Server:
         self._config = config
         self._drain = Drain()
         self._probe = ProbeHealth()
+        self._states: dict[str, ModelState] = {}
+        self._probe_is_due = False
         self.registry = Registry(config, self._on_change)
         self.port = 0
         self._server = grpc.aio.server(
@@ -69,7 +74,7 @@ class Server:
             self.port = self._server.add_secure_port(address, server_credentials(self._config))
         except RuntimeError as error:
             raise PortInUse(f"can't listen on {address}: the address is in use") from error
-        self.registry.start()
+        await self.registry.start()
         self._probe.update(self.registry)
         await self._server.start()
         _log.info("server.listening", host=self._config.host, port=self.port)
@@ -86,5 +91,15 @@ class Server:
         _log.info("server.stopped")
 
     def _on_change(self, model: str) -> None:
-        _log.info("model.state", model=model, state=self.registry.info(model).state.value)
+        state = self.registry.state(model)
+        if state is not self._states.pop(model, None):
+            _log.info("model.state", model=model, state=state.value if state else "gone")
+        if state:
+            self._states[model] = state
+        if not self._probe_is_due:  # many models may change at once
+            self._probe_is_due = True
+            asyncio.get_running_loop().call_soon(self._update_probe)
+
+    def _update_probe(self) -> None:
+        self._probe_is_due = False
         self._probe.update(self.registry)

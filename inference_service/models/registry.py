@@ -1,256 +1,271 @@
-"""The models of this server: which there are, which run, which may take one request more."""
+"""The models of this server: which take requests, and how they come to and cease to."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
-import jinja2
 import structlog
 
-from inference_service.chat.format import ChatFormat
 from inference_service.config import ServiceConfig
-from inference_service.domain import ModelInfo, ModelKind, ModelState, ReplicaStatus
-from inference_service.engine.frames import Load
-from inference_service.engine.grammar import GrammarChecker
-from inference_service.engine.replica import Replica
-from inference_service.engine.worker import Worker
-from inference_service.errors import (
-    ChatTemplateError,
-    InvalidArgument,
-    ModelNotFound,
-    ModelNotReady,
-    QueueFull,
-    Unsupported,
+from inference_service.domain import (
+    MemoryStatus,
+    ModelInfo,
+    ModelKind,
+    ModelState,
+    PullProgress,
+    PullRequest,
+    ReplicaStatus,
+    WatchEvent,
 )
-from inference_service.models.repository import (
-    InvalidModel,
-    ModelFolder,
-    model_names,
-    read_model,
-)
+from inference_service.errors import ModelInUse, ModelNotFound
+from inference_service.models.catalogue import Catalogue
+from inference_service.models.idle import Reaper, evictable, one_ended
+from inference_service.models.loading import ModelLoader
+from inference_service.models.memory import MemoryBudget
+from inference_service.models.pulls import Pulls
+from inference_service.models.repository import ModelEntry
+from inference_service.models.required import RequiredModels
+from inference_service.models.slot import Slot
+from inference_service.models.targets import Target, Targets
+from inference_service.models.watching import Watchers
 
-_ABILITIES = {
-    ModelKind.GENERATION: "a generation model: it generates text",
-    ModelKind.EMBEDDING: "an embedding model: it embeds texts and reranks documents",
-    ModelKind.RERANK: "a rerank model: it reranks documents",
-}
+_MEASURE_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 
 
-class LoadedModel:
-    """A model that has, or is to have, a running worker.
-
-    Attributes:
-        folder: What is on disk.
-        replica: Its workers.
-        grammars: Tells whether its workers can be given a grammar.
-
-    """
-
-    def __init__(
-        self, folder: ModelFolder, config: ServiceConfig, on_change: Callable[[], None]
-    ) -> None:
-        self.folder = folder
-        self._max_outstanding = folder.settings.max_num_seqs + config.max_waiting_requests
-        self._entering = 0
-        self._chat = _chat_format(folder)
-        load = Load(str(folder.path), folder.settings, folder.context_length, folder.kind.value)
-        self.grammars = GrammarChecker(folder.name, load)
-        self.replica = Replica(
-            folder.name,
-            0,
-            load,
-            start_timeout_seconds=config.worker_start_timeout_seconds,
-            step_timeout_seconds=config.worker_step_timeout_seconds,
-            on_change=on_change,
-        )
-
-    @property
-    def chat(self) -> ChatFormat:
-        """How the model is talked to.
-
-        Raises:
-            ChatTemplateError: It has no chat template.
-
-        """
-        if self._chat is None:
-            raise ChatTemplateError(
-                f"model {self.folder.name!r} has no chat template; send a prompt instead",
-                model=self.folder.name,
-            )
-        return self._chat
-
-    def require(self, rpc: str, *kinds: ModelKind) -> None:
-        """Check that the model can do what is asked.
-
-        Args:
-            rpc: What is asked, for programs.
-            kinds: The kinds of models that can.
-
-        Raises:
-            Unsupported: It is of another kind.
-
-        """
-        if self.folder.kind not in kinds:
-            does = _ABILITIES[self.folder.kind]
-            message = f"model {self.folder.name!r} is {does}, and does nothing else"
-            raise Unsupported(rpc, message, field="model")
-
-    @contextmanager
-    def admitted(self, completions: int = 1) -> Iterator[Worker]:
-        """Hold a request's places until the worker counts them, and yield that worker.
-
-        This comes before any work for the request, so that a refusal costs nothing. It is left
-        when the request is with the worker, so that a slow reader keeps no place.
-
-        Args:
-            completions: How many the request asks for, each a sequence in the batch or waiting to
-                be. What makes none takes one place.
-
-        Raises:
-            InvalidArgument: There are never so many places.
-            ModelNotReady: No worker takes requests now.
-            QueueFull: Too few places are free.
-
-        """
-        limit = self._max_outstanding
-        if completions > limit:
-            problem = (
-                f"is more than the {limit} completions that run and wait for the model at most"
-            )
-            raise InvalidArgument("sampling.n", problem)
-        worker = self.replica.worker()
-        if self._entering + worker.outstanding_completions + completions > limit:
-            raise QueueFull(self.folder.name, limit)
-        self._entering += completions
-        try:
-            yield worker
-        finally:
-            self._entering -= completions
-
-    async def stop(self) -> None:
-        """End the model's processes."""
-        await asyncio.gather(self.replica.stop(), self.grammars.stop())
-
-    def info(self) -> ModelInfo:
-        """Return what the outside may know of the model."""
-        return ModelInfo(
-            name=self.folder.name,
-            state=self.replica.state,
-            created=self.folder.created,
-            failure=self.replica.failure,
-            context_length=self.folder.context_length,
-            architecture=self.folder.architecture,
-            reproducible=self.folder.settings.reproducible,
-            kind=self.folder.kind,
-        )
-
-
-def _chat_format(folder: ModelFolder) -> ChatFormat | None:
-    if not folder.chat_template:
-        return None
-    return ChatFormat(
-        folder.chat_template,
-        folder.special_tokens,
-        folder.name,
-        folder.settings.tool_parser,
-        folder.settings.reasoning_parser,
-    )
-
-
-def _check_template(folder: ModelFolder) -> None:
-    try:
-        if chat := _chat_format(folder):
-            chat.check()
-    except jinja2.TemplateSyntaxError as error:
-        raise InvalidModel(f"the chat template is no Jinja: {error}") from error
-
-
 class Registry:
-    """All models in the models folder.
+    """All models in the models' folders.
 
     Args:
         config: The service's configuration.
-        on_change: Called with a model's name after every change of its state.
+        on_change: Called with a model's full name after every change of what can be seen of it.
 
     """
 
     def __init__(self, config: ServiceConfig, on_change: Callable[[str], None]) -> None:
         self._config = config
         self._on_change = on_change
-        self._loaded: dict[str, LoadedModel] = {}
-        self._others: dict[str, ModelInfo] = {}
-        self._wanted: set[str] = set()
+        self._catalogue = Catalogue(config, self._new_slot, self._changed)
+        self._watchers = Watchers(self._catalogue.info)
+        slots = self._catalogue.slots.values
+        self._memory = MemoryBudget(
+            config.memory_budget_bytes, lambda: evictable(slots()), lambda: one_ended(slots())
+        )
+        self._reaper = Reaper(slots, config.idle_unload_seconds)
+        self._loader = ModelLoader(
+            config,
+            self._memory,
+            self._catalogue.look,
+            self._find_entry,
+            self._loaded,
+            lambda slot: self._required.discard(slot),
+            self._reaper.look_at,
+        )
+        self._targets = Targets(self._catalogue, config.load_on_request, self._reaper.look_at)
+        self._pulls = Pulls(config, self._pulled)
+        self._required = RequiredModels(self._catalogue)
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Read the models folder and begin to load what the configuration names."""
-        names = model_names(self._config.models_dir)
-        self._wanted = set(names if "*" in self._config.load_models else self._config.load_models)
-        for name in sorted(self._wanted | set(names)):
-            try:
-                folder = read_model(self._config.models_dir / name)
-                _check_template(folder)
-            except InvalidModel as error:
-                _log.error("model.invalid", model=name, cause=str(error))
-                self._others[name] = ModelInfo(
-                    name, ModelState.FAILED, datetime.now(UTC), failure=str(error)
-                )
-                continue
-            if name not in self._wanted:
-                self._others[name] = ModelInfo(
-                    name, ModelState.UNLOADED, folder.created, kind=folder.kind
-                )
-                continue
-            model = LoadedModel(folder, self._config, lambda name=name: self._on_change(name))  # type: ignore[misc]
-            self._loaded[name] = model
-            model.replica.start()
+    async def start(self) -> None:
+        """Look at the models' folders and begin to load what the configuration names."""
+        await self._catalogue.look()
+        self._required.begin(self._config.load_models)
+        self._tasks = [
+            asyncio.create_task(self._reaper.run(), name="idle-models"),
+            asyncio.create_task(self._measure(), name="models-memory"),
+        ]
 
     async def stop(self) -> None:
-        """End every worker, and what checks grammars for them."""
-        await asyncio.gather(*(model.stop() for model in self._loaded.values()))
+        """End pulls, loads and every worker."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pulls.stop()
+        await asyncio.gather(*(slot.stop() for slot in self._catalogue.slots.values()))
 
-    def get(self, name: str) -> LoadedModel:
-        """Return a model that runs or is to run.
+    # --- requests --------------------------------------------------------------------------
+
+    async def acquire(self, name: str, rpc: str, *kinds: ModelKind) -> Target:
+        """Return what a request goes to; see `Targets.acquire`."""
+        return await self._targets.acquire(name, rpc, *kinds)
+
+    # --- what there is ---------------------------------------------------------------------
+
+    async def infos(self) -> list[ModelInfo]:
+        """Look at the disk, and return all models, sorted by name."""
+        await self._catalogue.look()
+        return self.snapshot()
+
+    async def info(self, name: str) -> ModelInfo:
+        """Return the model that a name stands for.
 
         Raises:
             ModelNotFound: There is none of that name.
-            ModelNotReady: It is on disk, but isn't loaded or isn't usable.
 
         """
-        if model := self._loaded.get(name):
-            return model
-        info = self.info(name)
-        raise ModelNotReady(name, info.state.value)
+        slot, _ = await self._catalogue.get(name)
+        return self._info(slot)
 
-    def info(self, name: str) -> ModelInfo:
-        """Return what the outside may know of one model.
+    def snapshot(self) -> list[ModelInfo]:
+        """Return all models that are known, sorted by name, without a look at the disk."""
+        return [self._info(slot) for _, slot in sorted(self._catalogue.slots.items())]
 
-        Raises:
-            ModelNotFound: There is none of that name.
+    def state(self, name: str) -> ModelState | None:
+        """Return the state of the model of a full name; `None` if there is none."""
+        slot = self._catalogue.slots.get(name)
+        return slot.state if slot else None
 
-        """
-        if model := self._loaded.get(name):
-            return model.info()
-        if info := self._others.get(name):
-            return info
-        raise ModelNotFound(name)
-
-    def infos(self) -> list[ModelInfo]:
-        """Return all models, sorted by name."""
-        return [self.info(name) for name in sorted(self._loaded.keys() | self._others.keys())]
+    def watch(self, names: frozenset[str]) -> AsyncGenerator[WatchEvent, None]:
+        """Yield models as they are, then each change; see `Watchers.watch`."""
+        return self._watchers.watch(names, list(self._catalogue.slots))
 
     def replicas(self) -> list[ReplicaStatus]:
         """Return the state of every engine worker, by model name."""
-        return [self._loaded[name].replica.status() for name in sorted(self._loaded)]
+        return [
+            status
+            for _, slot in sorted(self._catalogue.slots.items())
+            for model in slot.models
+            for status in model.replicas.statuses()
+        ]
+
+    def memory(self) -> MemoryStatus:
+        """Return what the memory of all workers adds up to."""
+        return self._memory.status()
 
     @property
     def ready(self) -> bool:
-        """Whether every model that is to run answers; false if there is none."""
-        loaded = [self._loaded.get(name) for name in self._wanted]
-        return bool(loaded) and all(
-            model is not None and model.replica.state is ModelState.READY for model in loaded
-        )
+        """Whether every model that is to be loaded at the start answers, or was unloaded since."""
+        return self._required.ready
+
+    # --- how it changes --------------------------------------------------------------------
+
+    async def load(
+        self, name: str, *, reload: bool = False, pinned: bool | None = None, detach: bool = False
+    ) -> AsyncGenerator[ModelInfo, None]:
+        """Load a model, and yield it after each change, until it takes requests.
+
+        Closing the iterator is to wait no longer; the load is cancelled when nobody waits for it
+        any more and nobody has asked to detach it.
+
+        Args:
+            name: Which.
+            reload: Whether one that takes requests is loaded anew.
+            pinned: Whether it stays loaded; `None` is as it was, at first as its settings say.
+            detach: Whether the load goes on when nobody waits for it.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+            ModelLoadFailed, MemoryExhausted, LoadCancelled: See `Slot.load`.
+
+        """
+        await self._catalogue.look()
+        slot, _ = await self._catalogue.get(name)
+        if pinned is not None:
+            slot.pinned = pinned
+            self._reaper.look_at(slot)
+        if slot.serving and slot.state is ModelState.READY and not reload:
+            slot.changed()
+            yield self._info(slot)
+            return
+        load = slot.load(detach=detach, reload=reload)
+        async with aclosing(self._watchers.until(slot.name, load)) as changes:
+            async for info in changes:
+                yield info
+        yield self._info(slot)
+
+    async def unload(self, name: str, *, drain_seconds: float | None = None) -> ModelInfo:
+        """Let a model's running requests end, then unload it; a load that runs is cancelled.
+
+        Args:
+            name: Which.
+            drain_seconds: Time that its requests have; `None` is the server's.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+
+        """
+        slot, _ = await self._catalogue.get(name)
+        self._required.discard(slot)
+        slot.pinned = None
+        await slot.unload(drain_seconds)
+        return self._info(slot)
+
+    async def delete(self, name: str, *, unload: bool = False) -> None:
+        """Delete a model from the disk.
+
+        Args:
+            name: Its full name.
+            unload: Whether one that is loaded is unloaded first.
+
+        Raises:
+            ModelNotFound: There is none of that full name.
+            ModelInUse: It is loaded, needed by another, or in a read-only folder.
+
+        """
+        await self._catalogue.look()
+        slot = self._catalogue.slots.get(name)
+        if slot is None:
+            raise ModelNotFound(name)
+        if slot.entry.read_only:
+            raise ModelInUse(name, "it is in a folder that the server doesn't write to")
+        if user := self._catalogue.user_of(slot):
+            raise ModelInUse(name, f"model {user!r} needs it")
+        if not slot.unused:
+            if not unload:
+                raise ModelInUse(name, f"it is {slot.state.value}; unload it first")
+            await self.unload(name)
+        if not slot.unused or slot.leaving:
+            raise ModelInUse(name, f"it is {slot.state.value} again, or being deleted")
+        slot.leaving = True
+        try:
+            await asyncio.to_thread(self._catalogue.repository.delete, slot.entry)
+        finally:
+            slot.leaving = False
+        await self._catalogue.look()
+
+    def pull(self, request: PullRequest) -> AsyncGenerator[PullProgress | ModelInfo, None]:
+        """Fetch a model into the repository; see `Pulls.pull`."""
+        return self._pulls.pull(request)
+
+    # --- the inside ------------------------------------------------------------------------
+
+    def _new_slot(self, entry: ModelEntry) -> Slot:
+        return Slot(entry, self._loader, self._changed, self._config.drain_timeout_seconds)
+
+    def _changed(self, name: str) -> None:
+        self._watchers.changed(name)
+        self._on_change(name)
+
+    def _info(self, slot: Slot) -> ModelInfo:
+        info = self._catalogue.info(slot.name)
+        if info is None:
+            raise ModelNotFound(slot.name)
+        return info
+
+    def _loaded(self, slot: Slot) -> None:
+        """Let what an older version served end, where only the latest is served."""
+        self._reaper.look_at(slot)
+        served = self._catalogue.served(slot.entry.base)
+        if slot.name not in served:
+            return
+        for other in self._catalogue.siblings(slot):
+            if other.name not in served and other.serving and not other.stays:
+                _log.info("model.superseded", model=other.name, by=slot.name)
+                self._required.replace(other, slot)
+                other.retire()
+
+    def _find_entry(self, name: str) -> ModelEntry | None:
+        found = self._catalogue.find(name)
+        return found[0].entry if found else None
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(_MEASURE_SECONDS)
+            await self._memory.measure()
+
+    async def _pulled(self, name: str) -> ModelInfo:
+        await self._catalogue.look()
+        return await self.info(name)

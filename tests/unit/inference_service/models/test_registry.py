@@ -1,188 +1,334 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference_service.config import ServiceConfig
-from inference_service.domain import ModelState
+from inference_service.domain import LoadFailureCause, ModelInfo, ModelKind, ModelState
 from inference_service.errors import (
-    ChatTemplateError,
-    InvalidArgument,
+    LoadCancelled,
+    ModelInUse,
+    ModelLoadFailed,
     ModelNotFound,
     ModelNotReady,
-    QueueFull,
+    Unsupported,
 )
-from inference_service.models.registry import Registry
 
 AnyCall = Callable[..., Any]
+UNLOADED, LOADING, READY = ModelState.UNLOADED, ModelState.LOADING, ModelState.READY
+FAILED = ModelState.FAILED
 
 
-@pytest.fixture
-async def make_registry(certs: Path, tmp_path: Path) -> AsyncIterator[AnyCall]:
-    """Give a function that makes a registry of `tmp_path`, which is stopped after the test."""
-    async with AsyncExitStack() as stack:
-
-        def make(**settings: object) -> tuple[Registry, list[str]]:
-            config = ServiceConfig(
-                tls_cert=certs / "service.pem",
-                tls_key=certs / "service-key.pem",
-                tls_client_ca=certs / "ca.pem",
-                models_dir=tmp_path,
-                **settings,
-            )
-            changes: list[str] = []
-            registry = Registry(config, changes.append)
-            stack.push_async_callback(registry.stop)
-            return registry, changes
-
-        yield make
+async def load(registry: Any, name: str, **how: Any) -> list[ModelInfo]:
+    return [info async for info in registry.load(name, **how)]
 
 
-def states(registry: Registry) -> dict[str, ModelState]:
-    return {info.name: info.state for info in registry.infos()}
-
-
-async def test_all_models_are_loaded_side_by_side(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
+async def test_what_is_named_is_loaded_side_by_side(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
 ) -> None:
-    for name in ("b", "a"):
+    for name in ("b", "a", "other"):
         write_fake_model(tmp_path, name)
-    registry, changes = make_registry()
-    assert (registry.infos(), registry.ready) == ([], False)
-    registry.start()
-    assert list(states(registry).items()) == [("a", ModelState.LOADING), ("b", ModelState.LOADING)]
+    registry, changes = await make_registry(load_models=["a", "b"])
+    assert states(registry) == {"a": LOADING, "b": LOADING, "other": UNLOADED}
     assert not registry.ready
-    with pytest.raises(ModelNotReady), registry.get("a").admitted():
-        pass
+    with pytest.raises(ModelNotReady) as caught:
+        await registry.acquire("a", "Generate")
+    assert caught.value.metadata == {"model": "a", "state": "loading"}
     await eventually(lambda: registry.ready)
-    assert set(states(registry).values()) == {ModelState.READY}
-    assert sorted(changes) == ["a", "a", "b", "b"]
+    assert states(registry) == {"a": READY, "b": READY, "other": UNLOADED}
+    assert set(changes) == {"a", "b", "other"}
     assert [status.model for status in registry.replicas()] == ["a", "b"]
+    with pytest.raises(ModelNotReady) as unloaded:
+        await registry.acquire("other", "Generate")
+    assert unloaded.value.metadata == {"model": "other", "state": "unloaded"}
 
 
-async def test_what_is_known_of_a_model(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path
-) -> None:
-    folder = write_fake_model(tmp_path, "a", reproducible="true", context_length=77)
-    (folder / "config.json").write_text('{"model_type": "llama"}')
-    registry, _ = make_registry()
-    registry.start()
-    info = registry.info("a")
-    assert (info.context_length, info.architecture, info.reproducible) == (77, "llama", True)
-    assert info.failure is None
-
-
-async def test_only_what_is_named_is_loaded(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
-) -> None:
-    for name in ("a", "b"):
-        write_fake_model(tmp_path, name)
-    registry, _ = make_registry(load_models=["b"])
-    registry.start()
-    await eventually(lambda: registry.ready)
-    assert states(registry) == {"a": ModelState.UNLOADED, "b": ModelState.READY}
-    with pytest.raises(ModelNotReady) as caught:
-        registry.get("a")
-    assert caught.value.metadata == {"model": "a", "state": "unloaded"}
-
-
-async def test_named_model_that_is_missing_has_failed(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
-) -> None:
-    write_fake_model(tmp_path, "a")
-    registry, _ = make_registry(load_models=["a", "gone"])
-    registry.start()
-    await eventually(lambda: states(registry)["a"] is ModelState.READY)
-    assert states(registry)["gone"] is ModelState.FAILED
-    assert not registry.ready  # it was asked to run
-    with pytest.raises(ModelNotReady) as caught:
-        registry.get("gone")
-    assert caught.value.metadata["state"] == "failed"
-    assert "openvino_model.xml" not in str(caught.value)
-
-
-async def test_invalid_model_spoils_no_other(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
+async def test_missing_and_invalid_models_spoil_no_other(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
 ) -> None:
     write_fake_model(tmp_path, "a")
     write_fake_model(tmp_path, "bad", nonsense=1)
-    registry, _ = make_registry(load_models=["a"])
-    registry.start()
+    registry, _ = await make_registry(load_models=["a", "gone"])
+    await eventually(lambda: states(registry)["a"] is READY)
+    assert not registry.ready  # what the configuration asks for is not there
+    info = await registry.info("bad")
+    assert (info.state, info.failure_cause) == (FAILED, LoadFailureCause.INVALID_SETTINGS)
+    assert "nonsense" in (info.failure or "")
+    with pytest.raises(ModelNotReady) as caught:
+        await registry.acquire("bad", "Generate")
+    assert caught.value.metadata["state"] == "failed"
+    for call in (registry.info, lambda name: registry.acquire(name, "Generate")):
+        with pytest.raises(ModelNotFound):
+            await call("nope")
+
+
+async def test_one_load_however_many_ask(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, new_children: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=0.3)
+    registry, _ = await make_registry(load_models=[])
+    assert registry.ready  # nothing is to be loaded
+    all_told = await asyncio.gather(*(load(registry, "a") for _ in range(20)))
+    for told in all_told:
+        assert [info.state for info in told[:-1]] == [LOADING] * (len(told) - 1)
+        assert told[-1].state is READY
+    assert any(info.stage for told in all_told for info in told)
+    assert len(new_children()) == 1
+    (again,) = await load(registry, "a")
+    assert again.state is READY
+    assert len(new_children()) == 1
+
+
+async def test_load_is_cancelled_when_nobody_waits(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    new_children: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=30)
+    registry, _ = await make_registry(load_models=[])
+    waiting = [asyncio.create_task(load(registry, "a")) for _ in range(2)]
+    await eventually(new_children)
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    assert states(registry)["a"] is LOADING  # one still waits
+    waiting[1].cancel()
+    await eventually(lambda: states(registry)["a"] is UNLOADED)
+    await eventually(lambda: not new_children())
+
+
+async def test_detached_load_goes_on(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=0.3)
+    registry, _ = await make_registry(load_models=[])
+    loading = registry.load("a", detach=True)
+    assert (await anext(loading)).state is LOADING
+    await loading.aclose()
+    await eventually(lambda: states(registry)["a"] is READY)
+
+
+async def test_unload_cancels_a_load(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    new_children: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=30)
+    registry, _ = await make_registry(load_models=[])
+    waiting = asyncio.create_task(load(registry, "a"))
+    await eventually(new_children)
+    assert (await registry.unload("a")).state is UNLOADED
+    with pytest.raises(LoadCancelled):
+        await waiting
+    assert not new_children()
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [
+        ("out_of_memory", LoadFailureCause.OUT_OF_MEMORY),
+        ("unsupported", LoadFailureCause.UNSUPPORTED),
+    ],
+)
+async def test_failed_load_says_why_to_all(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    how: str,
+    cause: LoadFailureCause,
+) -> None:
+    folder = write_fake_model(tmp_path, "a", fake_load_failure=f'"{how}"')
+    registry, _ = await make_registry(load_models=[], load_on_request=True)
+    with pytest.raises(ModelLoadFailed) as caught:
+        await load(registry, "a")
+    assert caught.value.metadata == {"model": "a", "cause": cause.value}
+    info = await registry.info("a")
+    assert (info.state, info.failure_cause) == (FAILED, cause)
+    assert info.failure
+    with pytest.raises(ModelLoadFailed):  # not tried again: it was only just now
+        await asyncio.wait_for(registry.acquire("a", "Generate"), 0.2)
+    settings = (folder / "model.toml").read_text().replace("fake_load_failure", "# ")
+    (folder / "model.toml").write_text(settings)
+    (*_, ready) = await load(registry, "a")
+    assert (ready.state, ready.failure, ready.failure_cause) == (READY, None, None)
+
+
+async def test_unload_lets_requests_end(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    new_children: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry()
     await eventually(lambda: registry.ready)
-    assert states(registry) == {"a": ModelState.READY, "bad": ModelState.FAILED}
-    assert "nonsense" in (registry.info("bad").failure or "")
+    model = (await registry.acquire("a", "Generate")).model
+    with model.admitted():
+        unloading = asyncio.create_task(registry.unload("a"))
+        await eventually(lambda: states(registry)["a"] is ModelState.DRAINING)
+        with pytest.raises(ModelNotReady) as caught:
+            await registry.acquire("a", "Generate")
+        assert caught.value.metadata["state"] == "draining"
+        assert new_children()
+        assert not unloading.done()
+    assert (await unloading).state is UNLOADED
+    assert not new_children()
+    assert registry.ready  # it was unloaded on purpose
 
 
-async def test_unknown_model_is_not_found(make_registry: AnyCall) -> None:
-    registry, _ = make_registry()
-    registry.start()
-    for look_up in (registry.get, registry.info):
-        with pytest.raises(ModelNotFound) as caught:
-            look_up("nope")
-        assert caught.value.metadata == {"model": "nope"}
-    assert not registry.ready
-
-
-async def test_places_are_limited_and_given_back(
+async def test_unload_has_its_time(
     make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
 ) -> None:
-    write_fake_model(tmp_path, "a", max_num_seqs=2)
-    write_fake_model(tmp_path, "b")
-    registry, _ = make_registry(max_waiting_requests=1)
-    registry.start()
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry()
     await eventually(lambda: registry.ready)
-    model = registry.get("a")
-    for _ in range(2):  # all places are free again the second time
-        with ExitStack() as stack:
-            for _ in range(3):
-                assert stack.enter_context(model.admitted()) is model.replica.worker()
-            with pytest.raises(QueueFull) as caught:
-                stack.enter_context(model.admitted())
-            assert caught.value.metadata == {"model": "a", "limit": "3"}
-            with registry.get("b").admitted():
-                pass  # another model's places are its own
-    with pytest.raises(RuntimeError, match="given back"), model.admitted():
-        raise RuntimeError("given back")
-    with ExitStack() as stack:
-        for _ in range(3):
-            stack.enter_context(model.admitted())
+    with (await registry.acquire("a", "Generate")).model.admitted():
+        info = await asyncio.wait_for(registry.unload("a", drain_seconds=0.05), 5)
+    assert info.state is UNLOADED
 
 
-async def test_each_completion_takes_a_place(
+async def test_first_request_loads(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, new_children: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=0.2)
+    registry, _ = await make_registry(load_models=[], load_on_request=True)
+    targets = await asyncio.gather(*(registry.acquire("a", "Generate") for _ in range(16)))
+    assert len({target.model for target in targets}) == 1
+    assert len(new_children()) == 1
+    with pytest.raises(Unsupported, match="a generation model"):
+        await registry.acquire("a", "Embed", ModelKind.EMBEDDING)
+
+
+async def test_request_of_another_kind_loads_nothing(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, new_children: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry(load_models=[], load_on_request=True)
+    with pytest.raises(Unsupported):
+        await registry.acquire("a", "Embed", ModelKind.EMBEDDING)
+    assert not new_children()
+
+
+async def test_request_that_leaves_leaves_the_load(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
+    new_children: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a", fake_load_seconds=0.3)
+    registry, _ = await make_registry(load_models=[], load_on_request=True)
+    waiting = asyncio.create_task(registry.acquire("a", "Generate"))
+    await eventually(new_children)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    await eventually(lambda: states(registry)["a"] is READY)
+
+
+async def test_reload_takes_over_without_a_gap(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    new_children: AnyCall,
+) -> None:
+    folder = write_fake_model(tmp_path, "a", context_length=100)
+    registry, _ = await make_registry()
+    await eventually(lambda: registry.ready)
+    old = (await registry.acquire("a", "Generate")).model
+    with old.admitted():
+        settings = (folder / "model.toml").read_text().replace("100", "200")
+        (folder / "model.toml").write_text(settings)
+        told = await load(registry, "a", reload=True)
+        assert {info.state for info in told} == {READY}  # it answered all the time
+        assert told[-1].context_length == 200
+        assert len(new_children()) == 2
+    assert (await registry.acquire("a", "Generate")).model is not old
+    await eventually(lambda: len(new_children()) == 1)
+
+
+async def test_adapters_are_chosen_by_name(
     make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
 ) -> None:
-    write_fake_model(tmp_path, "a", max_num_seqs=2)
-    registry, _ = make_registry(max_waiting_requests=2)
-    registry.start()
-    model = registry.get("a")
-    with pytest.raises(InvalidArgument, match="more than the 4 completions") as caught:
-        model.admitted(5).__enter__()  # loaded or not: it is never of use to try again
-    assert caught.value.metadata == {"field": "sampling.n"}
+    folder = write_fake_model(tmp_path, "a")
+    (folder / "pirate.safetensors").touch()
+    with (folder / "model.toml").open("a") as settings:
+        settings.write('\n[adapters.pirate]\nfile = "pirate.safetensors"\n')
+    registry, _ = await make_registry(aliases={"ship": "a"})
     await eventually(lambda: registry.ready)
-    with model.admitted(4), pytest.raises(QueueFull):
-        model.admitted().__enter__()
-    with model.admitted(3):
-        with pytest.raises(QueueFull) as full:
-            model.admitted(2).__enter__()
-        assert full.value.metadata == {"model": "a", "limit": "4"}
-        with model.admitted():
-            pass
+    assert (await registry.acquire("a:pirate", "Generate")).adapter == "pirate"
+    assert (await registry.acquire("ship:pirate", "Generate")).adapter == "pirate"
+    assert (await registry.acquire("a", "Generate")).adapter is None
+    with pytest.raises(ModelNotFound):
+        await registry.acquire("a:ninja", "Generate")
+    assert (await registry.info("ship")).adapters == ("pirate",)
 
 
-async def test_model_without_a_template_says_so(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path
+async def test_models_that_appear_and_go_are_seen(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, states: AnyCall
 ) -> None:
-    write_fake_model(tmp_path, "a", template=None)
-    registry, _ = make_registry()
-    registry.start()
-    with pytest.raises(ChatTemplateError, match="send a prompt instead") as caught:
-        _ = registry.get("a").chat
-    assert caught.value.metadata == {"model": "a"}
+    registry, _ = await make_registry(load_models=[])
+    write_fake_model(tmp_path, "a")
+    assert [info.name for info in await registry.infos()] == ["a"]
+    await registry.delete("a")
+    assert not (tmp_path / "a").exists()
+    assert states(registry) == {}
+    with pytest.raises(ModelNotFound):
+        await registry.delete("a")
+
+
+async def test_loaded_model_is_not_deleted_unless_it_is_to_be_unloaded(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, eventually: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry()
+    with pytest.raises(ModelInUse, match="loading"):
+        await registry.delete("a")
+    await eventually(lambda: registry.ready)
+    with pytest.raises(ModelInUse, match="ready"):
+        await registry.delete("a")
+    assert (tmp_path / "a").exists()
+    await registry.delete("a", unload=True)
+    assert not (tmp_path / "a").exists()
+
+
+async def test_model_in_a_read_only_folder_is_served_but_not_deleted(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    extra = tmp_path_factory.mktemp("extra")
+    write_fake_model(extra, "a")
+    registry, _ = await make_registry(load_models=[], extra_models_dirs=[str(extra)])
+    (*_, ready) = await load(registry, "a")
+    assert (ready.state, ready.read_only) == (READY, True)
+    with pytest.raises(ModelInUse, match="doesn't write"):
+        await registry.delete("a", unload=True)
+    assert (extra / "a").exists()
 
 
 async def test_stop_ends_all_workers(
@@ -192,12 +338,11 @@ async def test_stop_ends_all_workers(
     eventually: AnyCall,
     new_children: AnyCall,
 ) -> None:
-    for name in ("a", "b", "c"):
+    for name in ("a", "b"):
         write_fake_model(tmp_path, name)
-    registry, _ = make_registry()
-    registry.start()
-    await eventually(lambda: registry.ready)
-    assert len(new_children()) == 3
+    write_fake_model(tmp_path, "slow", fake_load_seconds=30)
+    registry, _ = await make_registry()
+    await eventually(lambda: len(new_children()) == 3)
     await asyncio.wait_for(registry.stop(), 10)
     assert new_children() == set()
     assert not registry.ready
