@@ -61,6 +61,11 @@ def write(folder: Path, **files: object) -> Path:
     return folder
 
 
+def write_fake(folder: Path) -> Path:
+    """Write a folder for the fake engine."""
+    return write(folder, model__toml='engine = "fake"\ncontext_length = 8')
+
+
 def write_gguf(path: Path, architecture: str = "llama", **values: Any) -> Path:
     """Write a GGUF file with a few tokens and two tensors; a value of None leaves its key out."""
     path.parent.mkdir(parents=True, exist_ok=True)

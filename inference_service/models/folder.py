@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,31 +12,15 @@ import msgspec
 
 from inference_service.chat.templates import ChatTemplate
 from inference_service.domain import LoadFailureCause, ModelKind
-from inference_service.engine.settings import ModelSettings, SamplingSettings
+from inference_service.engine.settings import ModelSettings
 from inference_service.models.files import InvalidModel, ModelFiles
 from inference_service.models.kind import kind_of, longest_input, pooling_of
+from inference_service.models.sampling import SamplingDefaults, read_sampling
 from inference_service.models.settings import SETTINGS_FILE
 
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-_LARGEST_NUMBER = 1e9
 LONGEST_CONTEXT = (1 << 31) - 1
 """More tokens than this are a mistake."""
 _LONGEST_WORD = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingDefaults:
-    """A model's own defaults, from its settings, else `generation_config.json`.
-
-    `None` is not stated.
-    """
-
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +106,7 @@ def read_folder(source: Source, configuration: ModelFiles, path: Path) -> ModelF
         architecture=architecture if _is_word(architecture) else None,
         chat_template=template,
         special_tokens=special_tokens,
-        sampling=_overlaid(_sampling(configuration), settings.sampling),
+        sampling=read_sampling(configuration, settings.sampling),
     )
 
 
@@ -217,31 +201,8 @@ def _special_tokens(tokenizer_config: dict[str, Any]) -> dict[str, str]:
     return tokens
 
 
-def _sampling(files: ModelFiles) -> SamplingDefaults:
-    config = files.read_object("generation_config.json")
-    if config.get("do_sample") is False:
-        # The transformers default, which exporters write unasked; it says nothing of temperature.
-        config = {"repetition_penalty": config.get("repetition_penalty")}
-    known = {name: config[name] for name in _SAMPLING if _is_number(config.get(name))}
-    if "top_k" in known:
-        top_k = int(known.pop("top_k"))
-        if top_k > 0:  # 0 is transformers' way to say all, -1 that of others
-            known["top_k"] = top_k
-    return SamplingDefaults(**known)
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) < _LARGEST_NUMBER  # type: ignore[arg-type]  # nor NaN
-
-
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_WORD
-
-
-def _overlaid(defaults: SamplingDefaults, settings: SamplingSettings) -> SamplingDefaults:
-    said = msgspec.structs.asdict(settings)
-    return replace(defaults, **{name: value for name, value in said.items() if value is not None})
 
 
 def _with_places(settings: ModelSettings, folder: Path) -> ModelSettings:

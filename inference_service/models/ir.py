@@ -61,7 +61,7 @@ def require_ir(files: ModelFiles, name: str) -> Ir:
     return ir
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _parse(file: Path, _stat: FileStat) -> Ir:
     """Read the XML, which may be of tens of megabytes, once for each state of the file."""
     reader = _Reader()

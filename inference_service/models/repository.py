@@ -18,10 +18,11 @@ from inference_service.errors import ModelInUse, ModelNotFound
 from inference_service.models import trash
 from inference_service.models.entry import ModelEntry, folder_of, read_entry
 from inference_service.models.files import FileStat, InvalidModel
-from inference_service.models.folder import ModelFolder, SamplingDefaults, Source, read_folder
+from inference_service.models.folder import ModelFolder, Source, read_folder
 from inference_service.models.form import form_of
 from inference_service.models.layout import IR_FILE, Candidate, Listed, find_candidates
 from inference_service.models.listing import list_files, real_paths
+from inference_service.models.sampling import SamplingDefaults
 from inference_service.models.settings import (
     SETTINGS_FILE,
     SETTINGS_STEM,

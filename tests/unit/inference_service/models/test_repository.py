@@ -8,35 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from inference_service.domain import LoadFailureCause
-from inference_service.errors import ModelInUse, ModelNotFound
-from inference_service.models import trash
-from inference_service.models.repository import Repository, folder_of, model_names
-from tests.model_folders import CONFIG, age, write, write_gguf, write_ir
-from tests.unit.inference_service.models.test_names import HOSTILE
-
-FAKE = {"model__toml": 'engine = "fake"\ncontext_length = 8'}
-
-
-def fake(folder: Path) -> Path:
-    return write(folder, **FAKE)
-
-
-def visible(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+from inference_service.models.repository import Repository, model_names
+from tests.model_folders import CONFIG, age, write, write_fake, write_gguf, write_ir
 
 
 def test_models_of_several_folders(tmp_path: Path) -> None:
     models, extra, more = (tmp_path / name for name in ("models", "extra", "more"))
-    fake(models / "a")
-    fake(models / "both")
-    fake(extra / "b")
-    fake(extra / "both")
-    fake(more / "b")
+    write_fake(models / "a")
+    write_fake(models / "both")
+    write_fake(extra / "b")
+    write_fake(extra / "both")
+    write_fake(more / "b")
     repository = Repository(models, [extra, more, models])
     with capture_logs() as logs:
         found = repository.scan()
@@ -52,7 +37,7 @@ def test_models_of_several_folders(tmp_path: Path) -> None:
 
 
 def test_a_folder_stands_before_a_file_of_the_same_name(tmp_path: Path) -> None:
-    fake(tmp_path / "m")
+    write_fake(tmp_path / "m")
     write_gguf(tmp_path / "m.gguf")
     assert Repository(tmp_path).scan()["m"].path == tmp_path / "m"
 
@@ -97,9 +82,6 @@ def test_settings_of_a_folder_of_versions_are_for_each(tmp_path: Path) -> None:
         name: (e.settings.replicas, e.settings.pinned) for name, e in found.items() if e.settings
     }
     assert said == {"m@1": (2, True), "m@2": (3, True)}
-
-
-# --- what changes, and what doesn't ------------------------------------------------------------
 
 
 def test_what_has_not_changed_is_the_same_object(tmp_path: Path) -> None:
@@ -184,8 +166,8 @@ def test_models_come_become_invalid_and_go(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_read_keeps_its_models(tmp_path: Path) -> None:
     models, extra = tmp_path / "models", tmp_path / "extra"
-    fake(models / "a")
-    fake(extra / "b")
+    write_fake(models / "a")
+    write_fake(extra / "b")
     repository = Repository(models, [extra])
     before = repository.scan()
     extra.rename(tmp_path / "unmounted")
@@ -221,7 +203,7 @@ def test_a_second_look_opens_no_file(tmp_path: Path) -> None:
 
 def test_scans_and_deletes_from_many_threads(tmp_path: Path) -> None:
     for number in range(24):
-        fake(tmp_path / f"m{number}")
+        write_fake(tmp_path / f"m{number}")
     repository = Repository(tmp_path)
     entries = list(repository.scan().values())
     seen: list[set[str]] = []
@@ -243,283 +225,6 @@ def test_scans_and_deletes_from_many_threads(tmp_path: Path) -> None:
     assert repository.scan() == {}
     assert list(tmp_path.iterdir()) == []
     assert len(seen) > 2
-
-
-# --- nothing outside ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_are_not_found(tmp_path: Path, name: str) -> None:
-    fake(tmp_path / "models" / "a")
-    fake(tmp_path / "secret")
-    assert name not in Repository(tmp_path / "models").scan()
-
-
-PARTS = st.sampled_from(["..", ".", "/", "a", "secret", "%2e", "%2f", "\\", "\0", "@", "1", "~"])
-
-
-@given(st.lists(PARTS, max_size=8).map("".join) | st.text(max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_name_leads_out(tmp_path: Path, name: str) -> None:
-    models = tmp_path / "models"
-    if not models.exists():
-        fake(models / "a")
-        fake(tmp_path / "secret")
-    found = Repository(models).scan()
-    assert (name in found) == (name == "a")
-
-
-def test_links_out_make_a_model_invalid_and_are_never_read(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    write(tmp_path / "outside", secret__json={"architectures": ["secret"]})
-    write_ir(models / "file")
-    (models / "file/config.json").unlink()
-    (models / "file/config.json").symlink_to(tmp_path / "outside/secret.json")
-    write_ir(tmp_path / "folder")
-    (models / "folder").symlink_to(tmp_path / "folder")
-    write_gguf(tmp_path / "weights.gguf")
-    (models / "weights.gguf").symlink_to(tmp_path / "weights.gguf")
-    write_gguf(models / "settings.gguf")
-    (models / "settings.toml").symlink_to(tmp_path / "outside/secret.json")
-    found = Repository(models).scan()
-    assert set(found) == {"file", "folder", "weights", "settings"}
-    for entry in found.values():
-        assert entry.problem is not None
-        assert entry.problem.cause is LoadFailureCause.INVALID_FILES
-        assert "links to a place outside the models' folders" in entry.problem.message
-        assert "secret'" not in entry.problem.message
-
-
-def test_special_files_do_not_block_a_scan(tmp_path: Path) -> None:
-    write_ir(tmp_path / "pipe", x="")
-    (tmp_path / "pipe/config.json").unlink()
-    os.mkfifo(tmp_path / "pipe/config.json")
-    os.mkfifo(tmp_path / "weights.gguf")
-    os.mkfifo(tmp_path / "other")
-    write_gguf(tmp_path / "settings.gguf")
-    os.mkfifo(tmp_path / "settings.toml")
-    found = Repository(tmp_path).scan()
-    assert set(found) == {"pipe", "weights", "settings"}
-    assert all(entry.problem for entry in found.values())
-
-
-def test_a_folder_that_nobody_may_read_is_invalid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake(tmp_path / "a")
-    fake(tmp_path / "locked")
-    original = os.scandir
-
-    def refuse(path: Any) -> Any:
-        if Path(path).name == "locked":
-            raise PermissionError(13, "Permission denied")
-        return original(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
-    found = Repository(tmp_path).scan()
-    assert found["a"].problem is None
-    problem = found["locked"].problem
-    assert problem is not None
-    assert "Permission denied" in problem.message
-
-
-@given(
-    name=st.sampled_from(
-        [
-            "config.json",
-            "generation_config.json",
-            "tokenizer_config.json",
-            "model.toml",
-            "openvino_model.xml",
-            "modules.json",
-        ]
-    ),
-    content=st.binary(max_size=200)
-    | st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "architectures",
-                        "model_type",
-                        "max_position_embeddings",
-                        "top_k",
-                        "chat_template",
-                        "id2label",
-                        "bos_token",
-                        "type",
-                        "path",
-                    ]
-                ),
-                inner,
-                max_size=5,
-            )
-        ),
-        max_leaves=12,
-    ),
-)
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
-def test_no_file_breaks_a_scan(tmp_path: Path, name: str, content: Any) -> None:
-    folder = tmp_path / "models" / "m"
-    write_ir(folder)
-    if isinstance(content, bytes):
-        (folder / name).write_bytes(content)
-    else:
-        write(folder, **{name: content if not isinstance(content, str) else repr(content)})
-    entry = Repository(tmp_path / "models").scan()["m"]
-    (folder / name).unlink()
-    for text in (entry.architecture, entry.problem and entry.problem.message):
-        assert text is None or text.encode()  # what a proto can carry
-    assert entry.context_length is None or 0 < entry.context_length < 1 << 31
-
-
-# --- deleting ----------------------------------------------------------------------------------
-
-
-def test_delete_removes_a_folder_and_its_converted_ir(tmp_path: Path) -> None:
-    write_gguf(tmp_path / "m" / "m.gguf")
-    fake(tmp_path / "other")
-    converted = write_ir(tmp_path / ".converted" / "m-1234")
-    repository = Repository(tmp_path)
-    entry = repository.scan()["m"]
-    repository.delete(entry, converted)
-    assert visible(tmp_path) == ["other"]
-    assert list((tmp_path / ".converted").iterdir()) == []
-    assert set(repository.scan()) == {"other"}
-    with pytest.raises(ModelNotFound):
-        repository.delete(entry)
-
-
-def test_delete_removes_a_file_and_its_settings(tmp_path: Path) -> None:
-    write_gguf(tmp_path / "m@1.gguf")
-    write(tmp_path, **{"m@1.toml": "", "m.toml": "", "model.toml": ""})
-    repository = Repository(tmp_path)
-    repository.delete(repository.scan()["m@1"])
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["m.toml", "model.toml"]
-
-
-def test_delete_of_the_last_version_removes_their_folder(tmp_path: Path) -> None:
-    write_ir(tmp_path / "m" / "1")
-    write_ir(tmp_path / "m" / "2")
-    write(tmp_path / "m", model__toml="")
-    repository = Repository(tmp_path)
-    found = repository.scan()
-    repository.delete(found["m@1"])
-    assert set(repository.scan()) == {"m@2"}
-    repository.delete(found["m@2"])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_delete_leaves_what_is_not_the_models(tmp_path: Path) -> None:
-    write_ir(tmp_path / "m" / "1")
-    write(tmp_path / "m", notes__txt="keep")
-    repository = Repository(tmp_path)
-    repository.delete(repository.scan()["m@1"])
-    assert visible(tmp_path / "m") == ["notes.txt"]
-
-
-def test_delete_of_a_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
-    fake(tmp_path / "real")
-    (tmp_path / "link").symlink_to("real")
-    repository = Repository(tmp_path)
-    repository.delete(repository.scan()["link"])
-    assert set(repository.scan()) == {"real"}
-    outside = fake(tmp_path.parent / f"{tmp_path.name}-outside")
-    (tmp_path / "evil").symlink_to(outside)
-    repository.delete(repository.scan()["evil"])
-    assert visible(outside) == ["model.toml"]
-
-
-def test_models_of_extra_folders_are_not_deleted(tmp_path: Path) -> None:
-    fake(tmp_path / "extra" / "m")
-    (tmp_path / "models").mkdir()
-    repository = Repository(tmp_path / "models", [tmp_path / "extra"])
-    with pytest.raises(ModelInUse, match="a folder that the server doesn't write to"):
-        repository.delete(repository.scan()["m"])
-    assert set(repository.scan()) == {"m"}
-
-
-def test_models_of_a_folder_that_cannot_be_written_are_read_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake(tmp_path / "m")
-    repository = Repository(tmp_path)
-    assert not repository.scan()["m"].read_only
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    assert repository.scan()["m"].read_only
-
-
-def test_a_delete_that_fails_leaves_the_model_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_ir(tmp_path / "m")
-    repository = Repository(tmp_path)
-    entry = repository.scan()["m"]
-
-    def refuse(*_arguments: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", refuse)
-        with pytest.raises(ModelInUse, match="Permission denied"):
-            repository.delete(entry)
-    assert folder_of(entry).path == folder
-
-
-def test_what_an_interrupted_delete_left_is_removed_by_the_next_scan(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_ir(tmp_path / "m")
-    repository = Repository(tmp_path)
-
-    def die(_path: Path) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trash, "remove", die)
-        with pytest.raises(KeyboardInterrupt):
-            repository.delete(repository.scan()["m"])
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(trash.PREFIX)
-    assert repository.scan() == {}
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_stays_in_the_trash_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake(tmp_path / "m")
-    write(tmp_path / f"{trash.PREFIX}x", file="")
-
-    def refuse(_path: Path) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(trash, "remove", refuse)
-    repository = Repository(tmp_path)
-    with capture_logs() as logs:
-        assert set(repository.scan()) == {"m"}
-        repository.scan()
-    assert [log["event"] for log in logs] == ["models.trash_stays"]
-
-
-def test_trash_may_be_removed_by_another_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write(tmp_path / "x", a="", b="")
-    original = os.unlink
-
-    def twice(*arguments: Any, **options: Any) -> None:
-        original(*arguments, **options)
-        original(*arguments, **options)
-
-    monkeypatch.setattr(os, "unlink", twice)
-    trash.remove(folder)
-    trash.remove(folder)
-    assert not folder.exists()
 
 
 def test_names_are_those_of_folders_that_are_not_hidden(tmp_path: Path) -> None:
