@@ -22,7 +22,7 @@ MAX_PATTERNS = 64
 MAX_DIGESTS = 4096
 MAX_PATH = 1024
 MAX_GROUP_SIZE = 1 << 16
-MAX_WATCHED = 1024
+MAX_WATCHED = 128  # fewer than the service takes: a URL holds no more
 
 Source = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)]
 Path = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]

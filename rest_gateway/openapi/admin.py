@@ -83,11 +83,11 @@ def admin_operations() -> list[Operation]:
                 "model": {
                     "type": "array",
                     "items": {"type": "string", "minLength": 1, "maxLength": 256},
-                    "maxItems": 1024,
+                    "maxItems": 128,
                 }
             },
             events=True,
-            errors=(400,),
+            errors=(400, 431),  # the names may be more than a URL can hold
         ),
         Operation(
             "delete",

@@ -255,7 +255,8 @@ def api(
         "thinker": {"reasoning_parser": '"think"', "context_length": 65536},
     }
     for name, values in models.items():
-        write_fake_model(state / "models", name, **values)
+        # Pinned: a request's `keep_alive` must not unload what other tests use.
+        write_fake_model(state / "models", name, pinned="true", **values)
     with local_server(state, "echo", list(models)) as running:
         env = running.env
         yield Api(running.base_url, running.api_key, Path(env["SSL_CERT_FILE"]), env)

@@ -75,3 +75,26 @@ def test_unknown_model() -> None:
         grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "no model is named 'm'", {"model": "m"}
     )
     assert error.message == "The model 'm' does not exist."
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (
+            {"model": "m", "cause": "out_of_memory"},
+            "The model 'm' could not be loaded; the server's log says why (out of memory).",
+        ),
+        ({"model": "m"}, "The model 'm' could not be loaded; the server's log says why."),
+    ],
+)
+def test_load_that_failed_tells_only_admins_why(metadata: dict[str, str], message: str) -> None:
+    status = grpc.StatusCode.FAILED_PRECONDITION
+    error = UpstreamError(status, "MODEL_LOAD_FAILED", "no file /srv/m", metadata)
+    said = to_api_error(error)
+    assert (said.status, said.code, said.message) == (503, "model_load_failed", message)
+    assert to_api_error(error, tell_causes=True).message == "no file /srv/m"
+
+
+def test_only_known_reasons_are_passed_on_to_admins() -> None:
+    error = UpstreamError(grpc.StatusCode.INTERNAL, None, "ipv4:10.0.0.7:9443", {})
+    assert "10.0.0.7" not in to_api_error(error, tell_causes=True).message
