@@ -11,6 +11,7 @@ from inference_service.models.sources import child
 from inference_service.models.sources.cache import cached
 from inference_service.models.sources.errors import ModelRefused, PullError, SourceNotFound
 from inference_service.models.sources.messages import ConvertOrder
+from inference_service.models.sources.progress import Progress
 
 
 class ConversionError(Exception):
@@ -51,7 +52,7 @@ async def converted(weights: Path, cache_root: Path, on_stage: Callable[[str], N
         if folder := await asyncio.to_thread(cached, cache_root, weights):
             return folder
         order = ConvertOrder(weights=str(weights), cache_root=str(cache_root))
-        return await child.run(order, lambda progress: on_stage(progress.stage))
+        return await child.run(order, _told_once(on_stage))
     except SourceNotFound as error:
         raise ConversionError(LoadFailureCause.INVALID_FILES, str(error)) from error
     except ModelRefused as error:
@@ -62,3 +63,15 @@ async def converted(weights: Path, cache_root: Path, on_stage: Callable[[str], N
         raise ConversionError(
             LoadFailureCause.CONVERSION, f"the conversion's process died ({error})"
         ) from error
+
+
+def _told_once(on_stage: Callable[[str], None]) -> Callable[[Progress], None]:
+    last: str | None = None
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        if progress.stage != last:
+            last = progress.stage
+            on_stage(last)
+
+    return tell
