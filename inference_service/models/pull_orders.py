@@ -18,6 +18,7 @@ from inference_service.errors import (
     SourceUnreachable,
 )
 from inference_service.models.sources import errors
+from inference_service.models.sources.converter import require_possible
 from inference_service.models.sources.messages import Compression, PullOrder
 from inference_service.models.sources.source import Options, Source, is_allowed, source_from
 from inference_service.models.sources.staging import check_name
@@ -25,7 +26,6 @@ from inference_service.models.sources.staging import check_name
 _SCHEMES = ("hf:", "pypi:", "file:")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RUNS = re.compile(r"[-_.]+")
-_GROUP_SIZES = (32, 64, 128, 256)
 
 
 def ordered(request: PullRequest, config: ServiceConfig) -> PullOrder:
@@ -117,13 +117,11 @@ def _compression(request: PullRequest) -> Compression | None:
     compression = request.compression
     if compression is None:
         return None
-    size = compression.group_size
-    if size is not None and compression.format == "int8":
-        raise InvalidArgument("compression.group_size", "is of 4-bit formats only")
-    if size is not None and size not in _GROUP_SIZES:
-        sizes = ", ".join(map(str, _GROUP_SIZES))
-        raise InvalidArgument("compression.group_size", f"{size} is none of {sizes}")
-    return Compression(compression.format, size)
+    try:
+        require_possible(compression)
+    except errors.InvalidOption as error:
+        raise InvalidArgument(error.field, error.problem) from error
+    return Compression(compression.format, compression.group_size)
 
 
 def service_error(error: errors.PullError, order: PullOrder) -> ServiceError:

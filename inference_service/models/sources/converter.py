@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference_service.domain import WeightCompression
-from inference_service.models.sources.errors import ConversionFailed, ModelRefused
+from inference_service.models.sources.errors import (
+    ConversionFailed,
+    InvalidOption,
+    ModelRefused,
+)
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.staging import Staging
 from inference_service.models.sources.watched import run_watched
@@ -26,6 +30,9 @@ REFUSED_EXIT_CODE = 3
 
 CONVERTING = "converting to OpenVINO IR"
 """The stage of a conversion."""
+
+GROUP_SIZES = (32, 64, 128, 256)
+"""Weights that may share a scale, of 4-bit formats."""
 
 _IR_PER_WEIGHTS = 1.5
 """IR may be larger than a GGUF file, where the engine has no equal of a quantization."""
@@ -51,6 +58,21 @@ def convert(
     size = weights.stat().st_size
     staging.require_space(int(size * _IR_PER_WEIGHTS), "convert the model")
     _run([*converter, str(weights)], CONVERTING, "converted", weights, staging, report)
+
+
+def require_possible(compression: WeightCompression) -> None:
+    """Check how weights are to be compressed.
+
+    Raises:
+        InvalidOption: There is no such compression.
+
+    """
+    size = compression.group_size
+    field = "compression.group_size"
+    if size is not None and compression.format == "int8":
+        raise InvalidOption(field, "is of 4-bit formats only")
+    if size is not None and size not in GROUP_SIZES:
+        raise InvalidOption(field, f"{size} is none of {', '.join(map(str, GROUP_SIZES))}")
 
 
 def compress(

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from inference_service.domain import WeightCompression
 from inference_service.models.sources.companions import has_tokenizer
-from inference_service.models.sources.converter import COMPRESSOR, CONVERTER, compress, convert
+from inference_service.models.sources.converter import (
+    COMPRESSOR,
+    CONVERTER,
+    compress,
+    convert,
+    require_possible,
+)
 from inference_service.models.sources.digests import Digests
 from inference_service.models.sources.errors import ModelRefused, NotEnoughSpace
 from inference_service.models.sources.folder import missing_files
@@ -59,6 +65,8 @@ def pull(
         OSError: The disk failed.
 
     """
+    if compression is not None:
+        require_possible(compression)
     key = None
     if source.identity is not None:
         beside = companions.identity if companions else None

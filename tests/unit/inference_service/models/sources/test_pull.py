@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.models.sources.errors import ConversionFailed, ModelRefused
+from inference_service.domain import WeightCompression
+from inference_service.models.sources.digests import Digests
+from inference_service.models.sources.errors import (
+    ConversionFailed,
+    ModelRefused,
+    NotEnoughSpace,
+)
 from inference_service.models.sources.file import FileSource
 from inference_service.models.sources.progress import Progress
 from inference_service.models.sources.pull import pull
@@ -85,6 +92,51 @@ def test_an_interrupt_ends_the_conversion(source: FileSource, tmp_path: Path) ->
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
     assert [path.name for path in (tmp_path / "models").iterdir()] == [".pull.lock"]
+
+
+COMPRESSOR = """
+import sys, pathlib
+folder, *how = sys.argv[1:]
+(pathlib.Path(folder) / "openvino_model.bin").write_text(" ".join(how))
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [(WeightCompression("int8"), "int8"), (WeightCompression("int4_sym", 64), "int4_sym 64")],
+)
+def test_weights_are_compressed_when_asked(
+    tmp_path: Path, how: WeightCompression, told: str
+) -> None:
+    (tmp_path / "ir").mkdir()
+    for name in ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml"):
+        (tmp_path / "ir" / name).write_text(name)
+    folder = pull(
+        FileSource(tmp_path / "ir"),
+        "m",
+        tmp_path / "models",
+        ignore,
+        compression=how,
+        compressor=python(COMPRESSOR),
+    )
+    assert (folder / "openvino_model.bin").read_text() == told
+    assert (tmp_path / "ir/openvino_model.bin").read_text() == "openvino_model.bin"
+
+
+def test_a_full_disk_has_a_meaning(source: FileSource, tmp_path: Path) -> None:
+    def fill(_progress: Progress) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(NotEnoughSpace, match="became full"):
+        pull(source, "m", tmp_path / "models", fill, converter=python(CONVERTER))
+
+
+@pytest.mark.parametrize("path", ["m.gguf", "other"])
+def test_checksums_of_files_on_disk(source: FileSource, tmp_path: Path, path: str) -> None:
+    wrong = Digests([(path, "0" * 64)])
+    with pytest.raises(ModelRefused, match=f"SHA-256.*{path}|{path}.*SHA-256"):
+        pull(source, "m", tmp_path / "models", ignore, digests=wrong, converter=python(CONVERTER))
+    assert not (tmp_path / "models/m").exists()
 
 
 KILLED = """
