@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import close_session, constants
 
+from inference_service.domain import ModelInfo, ModelState, PullProgress, PullRequest
+from inference_service.models.pulls import Pulls
 from inference_service.models.sources.staging import Staging, staged
 from tests.hub import Hub, serving
 
@@ -104,3 +109,31 @@ def ir() -> dict[str, bytes]:
         "tokenizer_config.json": b"{}",
         "chat_template.jinja": b"{{ messages }}",
     }
+
+
+class Pulled:
+    """Pulls, and the models that they say have appeared."""
+
+    def __init__(self, config: Any) -> None:
+        self.names: list[str] = []
+        self.pulls = Pulls(config, self._pulled)
+
+    async def _pulled(self, name: str) -> ModelInfo:
+        self.names.append(name)
+        return ModelInfo(name, ModelState.UNLOADED, datetime.now(UTC))
+
+    async def all(self, request: PullRequest) -> list[PullProgress | ModelInfo]:
+        return [item async for item in self.pulls.pull(request)]
+
+
+@pytest.fixture
+async def make_pulls(make_config: Callable[..., Any]) -> AsyncIterator[Callable[..., Pulled]]:
+    """Give a function that makes the pulls of a service, which are stopped after the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def make(**settings: Any) -> Pulled:
+            pulled = Pulled(make_config(**settings))
+            stack.push_async_callback(pulled.pulls.stop)
+            return pulled
+
+        yield make
