@@ -10,7 +10,6 @@ from typing import Any, cast
 import jinja2
 import msgspec
 
-from inference_service.chat.templates import ChatTemplate
 from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.settings import ModelSettings
 from inference_service.models.files import InvalidModel, ModelFiles
@@ -145,6 +144,9 @@ def require_template(
         return
     if not source.isascii() and source != source.encode(errors="replace").decode():
         raise InvalidModel("the chat template is no Unicode")
+    # Brings transformers, which takes seconds that only a model with a template is worth.
+    from inference_service.chat.templates import ChatTemplate
+
     special_tokens = special_tokens or {}
     try:
         ChatTemplate(source, special_tokens, name).check()

@@ -68,6 +68,7 @@ class Watchers:
 
         """
         watcher = _Watcher(frozenset({name}))
+        watcher.changed(name)  # to be told as it is once the work has begun
         self._watchers.add(watcher)
         told: dict[str, ModelInfo] = {}
         working = asyncio.ensure_future(work)

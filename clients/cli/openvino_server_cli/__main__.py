@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Read by transformers, which checks chat templates and else tells that there is no PyTorch.
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
 import sys
 from typing import Annotated
 

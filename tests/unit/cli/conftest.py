@@ -147,8 +147,9 @@ Launch = Callable[..., Launched]
 def make_model(folder: Path) -> None:
     """Make a folder that has what a model needs, though nothing could be generated with it."""
     folder.mkdir(parents=True)
-    for name in ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml"):
-        (folder / name).touch()
+    for name in ("openvino_model", "openvino_tokenizer", "openvino_detokenizer"):
+        (folder / f"{name}.xml").write_text("<net></net>")
+        (folder / f"{name}.bin").touch()
     (folder / "config.json").write_text('{"max_position_embeddings": 8}')
 
 

@@ -161,8 +161,8 @@ def test_a_kept_model_must_be_whole(launch: Callable, tmp_path: Path) -> None:
     code, output = launch().ended()
     assert code == 1
     assert output.endswith(
-        f"openvino-server: the model in var/models/{MODEL} lacks openvino_model.bin; delete the "
-        "folder and start again to have it fetched, or put there what it needs\n"
+        f"openvino-server: the model in var/models/{MODEL} can't be used: no openvino_model.bin; "
+        "delete the folder and start again to have it fetched, or put there what it needs\n"
     )
 
 

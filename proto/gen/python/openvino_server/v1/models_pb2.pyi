@@ -517,8 +517,8 @@ class UnloadModelRequest(_message.Message):
     """The model's name. Required."""
     @_builtins.property
     def drain_timeout(self) -> _duration_pb2.Duration:
-        """Time that running requests have to end; those that run then fail with
-        MODEL_NOT_READY. Unset: the server's own time for draining.
+        """Time that running requests have to end; those that still run then fail with
+        WORKER_LOST. Unset: the server's own time for draining.
         """
 
     def __init__(
