@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from gguf import GGUFWriter, LlamaFileType
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_service.domain import LoadFailureCause
@@ -126,6 +126,7 @@ def test_headers_that_lie_are_refused_at_once(tmp_path: Path, content: bytes) ->
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_damage_never_goes_unnamed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -147,4 +148,4 @@ def test_a_large_vocabulary_is_skipped_quickly(tmp_path: Path) -> None:
     before = time.process_time()
     with pytest.raises(InvalidModel, match="architecture None"):
         header(file)
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 5

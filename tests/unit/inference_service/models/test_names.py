@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_service.models.names import (
@@ -74,7 +74,8 @@ def test_what_is_no_name_is_refused(full: str) -> None:
     assert raised.value.args[0].encode()  # what a proto can carry
 
 
-@given(st.text())
+@given(st.text() | st.from_regex(r"[\w.-]{1,4}@?[\w./-]{0,4}\n?", fullmatch=True))
+@settings(deadline=None)
 def test_a_name_is_one_harmless_part_of_a_path(text: str) -> None:
     if not is_full_name(text):
         return
@@ -105,7 +106,8 @@ def test_request_name_is_split_at_the_last_colon(
     assert request_name(text) == expected
 
 
-@given(st.text())
+@given(st.text() | st.from_regex(r"[a:/.]{0,9}", fullmatch=True))
+@settings(deadline=None)
 def test_request_name_loses_nothing(text: str) -> None:
     model, adapter = request_name(text)
     assert text == (model if adapter is None else f"{model}:{adapter}")

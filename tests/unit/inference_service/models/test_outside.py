@@ -27,7 +27,7 @@ PARTS = st.sampled_from(["..", ".", "/", "a", "secret", "%2e", "%2f", "\\", "\0"
 
 
 @given(st.lists(PARTS, max_size=8).map("".join) | st.text(max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_name_leads_out(tmp_path: Path, name: str) -> None:
     models = tmp_path / "models"
     if not models.exists():

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_service.models.versions import (
@@ -50,6 +50,7 @@ def test_versions_are_ordered_as_people_read_them(ordered: list[str]) -> None:
 
 
 @given(st.lists(FULL_NAMES, unique=True))
+@settings(deadline=None)
 def test_order_is_one_whatever_it_began_with(names: list[str]) -> None:
     ordered = sorted(names, key=version_key)
     backwards = names[::-1]
