@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
-from inference_service.domain import Event, Finished, TextDelta
+from inference_service.domain import Event, Finished, ModelState, TextDelta
 from inference_service.engine import frames
+from inference_service.engine.replica import Replica, RestartPolicy
 from inference_service.engine.settings import ModelSettings
 from inference_service.engine.stream import EventStream
 from inference_service.engine.worker import Worker
@@ -57,3 +59,27 @@ def read() -> Callable[[EventStream], Awaitable[tuple[str, Finished]]]:
         return "".join(e.text for e in events if isinstance(e, TextDelta)), events[-1]
 
     return read_all
+
+
+@pytest.fixture
+async def make_replica(load: Callable[..., frames.Load]) -> AsyncIterator[Callable[..., Any]]:
+    """Give a function that makes a replica and the list of its states; it is stopped at last."""
+    async with AsyncExitStack() as stack:
+
+        def make(
+            what: frames.Load | None = None, *, step_timeout_seconds: float = 30, **settings: object
+        ) -> tuple[Replica, list[ModelState]]:
+            states: list[ModelState] = []
+            replica = Replica(
+                "m",
+                0,
+                what or load(**settings),
+                start_timeout_seconds=60,
+                step_timeout_seconds=step_timeout_seconds,
+                on_change=lambda: states.append(replica.state),
+                policy=RestartPolicy(first_delay_seconds=0.05),
+            )
+            stack.push_async_callback(replica.stop)
+            return replica, states
+
+        yield make

@@ -3,9 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +17,6 @@ from inference_service.errors import ModelNotReady, WorkerLost
 
 BIG = 1 << 20
 AnyCall = Callable[..., Any]
-
-
-@pytest.fixture
-async def make_replica(load: AnyCall) -> AsyncIterator[AnyCall]:
-    """Give a function that makes a replica and the list of its states; it is stopped at last."""
-    async with AsyncExitStack() as stack:
-
-        def make(
-            what: frames.Load | None = None, *, step_timeout_seconds: float = 30, **settings: object
-        ) -> tuple[Replica, list[ModelState]]:
-            states: list[ModelState] = []
-            replica = Replica(
-                "m",
-                0,
-                what or load(**settings),
-                start_timeout_seconds=60,
-                step_timeout_seconds=step_timeout_seconds,
-                on_change=lambda: states.append(replica.state),
-                policy=RestartPolicy(first_delay_seconds=0.05),
-            )
-            stack.push_async_callback(replica.stop)
-            return replica, states
-
-        yield make
 
 
 async def until(eventually: AnyCall, replica: Replica, state: ModelState) -> None:
@@ -263,78 +237,3 @@ async def test_memory_is_that_of_the_process(make_replica: AnyCall, eventually: 
     assert await replica.measure_memory() == replica.status().memory_bytes
     await replica.stop()
     assert replica.status().memory_bytes is None
-
-
-async def test_stop_while_loading_is_quick_and_leaves_no_process(
-    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall
-) -> None:
-    replica, _ = make_replica(fake_load_seconds=60)
-    replica.start()
-    await eventually(new_children)
-    (pid,) = new_children()
-    # It is inside the load: it has read what to load, and sleeps where no socket is looked at.
-    await eventually(lambda: "nanosleep" in Path(f"/proc/{pid}/wchan").read_text())
-    started = time.monotonic()
-    await replica.stop()
-    assert time.monotonic() - started < 1
-    assert new_children() == set()
-
-
-@pytest.mark.usefixtures("gate")
-async def test_stop_while_loading_leaves_no_process(
-    make_replica: AnyCall, eventually: AnyCall, new_children: AnyCall
-) -> None:
-    replica, states = make_replica()
-    replica.start()
-    await eventually(new_children)
-    assert replica.state is ModelState.LOADING
-    await replica.stop()
-    assert new_children() == set()
-    assert states[-1] is ModelState.UNLOADED
-    assert ModelState.READY not in states
-
-
-async def test_stop_at_once_and_twice(make_replica: AnyCall, new_children: AnyCall) -> None:
-    replica, states = make_replica()
-    await replica.stop()
-    replica.start()
-    await replica.stop()
-    await replica.stop()
-    assert new_children() == set()
-    assert states[-1] is ModelState.UNLOADED
-    assert ModelState.READY not in states
-
-
-async def test_stop_while_a_worker_is_replaced(
-    make_replica: AnyCall, eventually: AnyCall, gate: Any, new_children: AnyCall
-) -> None:
-    gate.open()
-    replica, _ = make_replica()
-    replica.start()
-    await until(eventually, replica, ModelState.READY)
-    gate.shut()
-    replica.worker().kill()
-    await until(eventually, replica, ModelState.LOADING)
-    await replica.stop()
-    assert new_children() == set()
-    assert replica.state is ModelState.UNLOADED
-
-
-async def test_stop_ends_a_worker_that_hangs(
-    make_replica: AnyCall,
-    eventually: AnyCall,
-    sampling: frames.Sampling,
-    monkeypatch: pytest.MonkeyPatch,
-    is_gone: AnyCall,
-) -> None:
-    monkeypatch.setattr("inference_service.engine.process._END_SECONDS", 0.2)
-    replica, _ = make_replica()
-    replica.start()
-    await until(eventually, replica, ModelState.READY)
-    worker = replica.worker()
-    stream = worker.submit("!hang", sampling, BIG)
-    await eventually(lambda: worker.silent_seconds > 0.2)  # long after a step would have ended
-    await replica.stop()
-    assert is_gone(worker.pid)
-    with pytest.raises(WorkerLost):
-        await anext(stream)

@@ -8,7 +8,7 @@ from pathlib import Path
 import gguf
 import pytest
 
-from inference_service.models.sources import pull
+from inference_service.models.sources import converter
 from inference_service.worker import convert
 from inference_service.worker.convert import Metadata, Refused
 
@@ -127,6 +127,6 @@ def test_the_command_refuses_before_openvino_is_loaded(file: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == convert.REFUSED_EXIT_CODE == pull.REFUSED_EXIT_CODE
+    assert done.returncode == convert.REFUSED_EXIT_CODE == converter.REFUSED_EXIT_CODE
     assert "'mamba' are not supported" in done.stderr
     assert "openvino" not in done.stderr.replace("openvino_server", "")
