@@ -9,10 +9,10 @@ from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.failure import LoadError
 from inference_service.engine.placement import placements
 from inference_service.engine.settings import ModelSettings
-from inference_service.models.files import InvalidModel, ModelFiles
-from inference_service.models.folder import LONGEST_CONTEXT
 from inference_service.models.names import is_adapter
-from inference_service.models.settings import OwnSettings
+from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.folder import LONGEST_CONTEXT
+from inference_service.models.repository.settings import OwnSettings
 
 _GENERATION_ONLY = ("adapters", "cache_eviction", "speculation")
 

@@ -12,10 +12,10 @@ import msgspec
 
 from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.settings import ModelSettings
-from inference_service.models.files import InvalidModel, ModelFiles
-from inference_service.models.kind import kind_of, longest_input, pooling_of
-from inference_service.models.sampling import SamplingDefaults, read_sampling
-from inference_service.models.settings import SETTINGS_FILE
+from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.kind import kind_of, longest_input, pooling_of
+from inference_service.models.repository.sampling import SamplingDefaults, read_sampling
+from inference_service.models.repository.settings import SETTINGS_FILE
 
 LONGEST_CONTEXT = (1 << 31) - 1
 """More tokens than this are a mistake."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from inference_service.domain import LoadFailureCause
-from inference_service.models.files import FileStat, InvalidModel, ModelFiles, open_file
+from inference_service.models.repository.files import FileStat, InvalidModel, ModelFiles, open_file
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 """What the engine builds from GGUF; see `worker.convert`."""

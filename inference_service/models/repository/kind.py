@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.settings import Pooling
-from inference_service.models.files import InvalidModel, ModelFiles
+from inference_service.models.repository.files import InvalidModel, ModelFiles
 
 _GENERATION = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 _CLASSIFIER = "ForSequenceClassification"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from inference_service.domain import LoadFailureCause, ModelKind
-from inference_service.models.consistency import require_consistent
-from inference_service.models.files import InvalidModel
-from inference_service.models.listing import list_files
-from inference_service.models.settings import Layer, overlaid
+from inference_service.models.repository.consistency import require_consistent
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.listing import list_files
+from inference_service.models.repository.settings import Layer, overlaid
 from tests.model_folders import write
 
 TEXT = ModelKind.GENERATION

@@ -13,10 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_service.models.files import FileStat, ModelFiles
-from inference_service.models.listing import is_inside, list_files, list_named, require_inside
 from inference_service.models.names import is_full_name
-from inference_service.models.settings import SETTINGS_STEM, Layer, file_layer, settings_files
+from inference_service.models.repository.files import FileStat, ModelFiles
+from inference_service.models.repository.listing import (
+    is_inside,
+    list_files,
+    list_named,
+    require_inside,
+)
+from inference_service.models.repository.settings import (
+    SETTINGS_STEM,
+    Layer,
+    file_layer,
+    settings_files,
+)
 
 GGUF_SUFFIX = ".gguf"
 ONNX_FILE = "model.onnx"

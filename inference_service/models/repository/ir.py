@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from xml.parsers import expat
 
-from inference_service.models.files import FileStat, InvalidModel, ModelFiles, open_file
+from inference_service.models.repository.files import FileStat, InvalidModel, ModelFiles, open_file
 
 _CHUNK_BYTES = 64 << 10  # between two of them other threads run
 # Names that people use; a type that is not here holds no weights.

@@ -8,8 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from inference_service.errors import ModelInUse, ModelNotFound
-from inference_service.models import trash
-from inference_service.models.repository import Repository, folder_of
+from inference_service.models.repository import Repository, folder_of, trash
 from tests.model_folders import write, write_fake, write_gguf, write_ir
 
 

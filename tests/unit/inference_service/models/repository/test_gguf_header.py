@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_service.domain import LoadFailureCause
-from inference_service.models.files import InvalidModel
-from inference_service.models.gguf_header import ARCHITECTURES, GgufHeader, require_gguf
-from inference_service.models.listing import list_named, real_paths
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.gguf_header import ARCHITECTURES, GgufHeader, require_gguf
+from inference_service.models.repository.listing import list_named, real_paths
 from inference_service.worker import convert
 from tests.model_folders import write_gguf
 

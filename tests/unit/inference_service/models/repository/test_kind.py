@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from inference_service.domain import ModelKind
-from inference_service.models.files import InvalidModel
-from inference_service.models.kind import kind_of, longest_input, pooling_of
-from inference_service.models.listing import list_files
 from inference_service.models.repository import read_model
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.kind import kind_of, longest_input, pooling_of
+from inference_service.models.repository.listing import list_files
 
 ST = "sentence_transformers.models."
 

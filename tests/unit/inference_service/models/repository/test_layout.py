@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.models.files import InvalidModel
-from inference_service.models.layout import Candidate, find_candidates
-from inference_service.models.listing import real_paths
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.layout import Candidate, find_candidates
+from inference_service.models.repository.listing import real_paths
 from tests.model_folders import write, write_gguf, write_ir
 
 

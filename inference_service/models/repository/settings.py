@@ -10,7 +10,7 @@ import msgspec
 
 from inference_service.domain import LoadFailureCause
 from inference_service.engine.settings import ModelSettings
-from inference_service.models.files import InvalidModel, ModelFiles
+from inference_service.models.repository.files import InvalidModel, ModelFiles
 
 SETTINGS_STEM = "model"
 SETTINGS_FILE = f"{SETTINGS_STEM}.toml"

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.models import listing
-from inference_service.models.files import InvalidModel, ModelFiles, open_file
-from inference_service.models.listing import is_inside, list_files, list_named, real_paths
+from inference_service.models.repository import listing
+from inference_service.models.repository.files import InvalidModel, ModelFiles, open_file
+from inference_service.models.repository.listing import (
+    is_inside,
+    list_files,
+    list_named,
+    real_paths,
+)
 from tests.model_folders import write
 
 
@@ -185,7 +190,7 @@ def test_files_are_read_whole_or_refused(models: Path, monkeypatch: pytest.Monke
     files = list_files(models / "m")
     assert (files.read("a"), files.read("b"), files.read_text("b")) == (b"1234", None, None)
     assert (files.read_object("config.json"), files.read_object("b")) == ({}, {})
-    monkeypatch.setattr("inference_service.models.files._LONGEST_TEXT_BYTES", 3)
+    monkeypatch.setattr("inference_service.models.repository.files._LONGEST_TEXT_BYTES", 3)
     with pytest.raises(InvalidModel, match="a: larger than 3 bytes"):
         files.read("a")
     (models / "m/a").unlink()

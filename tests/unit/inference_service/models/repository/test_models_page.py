@@ -8,12 +8,12 @@ from pathlib import Path
 
 from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.models.aliases import check_aliases
-from inference_service.models.gguf_header import ARCHITECTURES
 from inference_service.models.repository import Repository
+from inference_service.models.repository.gguf_header import ARCHITECTURES
 from inference_service.models.versions import parse_policy, version_key
 from tests.model_folders import write_fake, write_gguf, write_ir, write_onnx
 
-PAGE = (Path(__file__).parents[4] / "docs/models.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[5] / "docs/models.md").read_text(encoding="utf-8")
 WORDS = " ".join(PAGE.split())
 
 

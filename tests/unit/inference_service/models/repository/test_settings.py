@@ -7,9 +7,9 @@ import pytest
 
 from inference_service.domain import LoadFailureCause
 from inference_service.engine.settings import Adapter, SamplingSettings
-from inference_service.models.files import InvalidModel
-from inference_service.models.listing import list_files
-from inference_service.models.settings import Layer, file_layer, overlaid, override_layer
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.listing import list_files
+from inference_service.models.repository.settings import Layer, file_layer, overlaid, override_layer
 from tests.model_folders import write
 
 

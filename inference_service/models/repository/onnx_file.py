@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from inference_service.models.files import InvalidModel, ModelFiles, open_file
+from inference_service.models.repository.files import InvalidModel, ModelFiles, open_file
 
 _GRAPH = 7
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.models import ir
-from inference_service.models.files import InvalidModel, ModelFiles
-from inference_service.models.ir import Ir, require_ir
-from inference_service.models.listing import list_files
+from inference_service.models.repository import ir
+from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.ir import Ir, require_ir
+from inference_service.models.repository.listing import list_files
 from tests.model_folders import age, graph, write
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from inference_service.domain import LoadFailure, LoadFailureCause, ModelFormat, ModelKind
-from inference_service.models.entry import ModelEntry, folder_of
-from inference_service.models.files import InvalidModel
 from inference_service.models.repository import Repository
+from inference_service.models.repository.entry import ModelEntry, folder_of
+from inference_service.models.repository.files import InvalidModel
 from tests.model_folders import GRAPHS, age, graph, write, write_gguf, write_ir, write_onnx
 
 FILES, SETTINGS = LoadFailureCause.INVALID_FILES, LoadFailureCause.INVALID_SETTINGS

@@ -11,21 +11,25 @@ from typing import Any
 
 from inference_service.domain import LoadFailure, ModelFormat, ModelKind
 from inference_service.engine.settings import ModelSettings
-from inference_service.models.consistency import require_consistent
-from inference_service.models.files import InvalidModel, ModelFiles
-from inference_service.models.folder import (
+from inference_service.models.names import split_name
+from inference_service.models.repository.consistency import require_consistent
+from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.folder import (
     ModelFolder,
     Source,
     own_template,
     read_folder,
     require_template,
 )
-from inference_service.models.form import form_of, require_convertible_onnx, require_whole
-from inference_service.models.gguf_header import require_gguf
-from inference_service.models.layout import Candidate, Listed
-from inference_service.models.listing import list_files
-from inference_service.models.names import split_name
-from inference_service.models.settings import overlaid, override_layer
+from inference_service.models.repository.form import (
+    form_of,
+    require_convertible_onnx,
+    require_whole,
+)
+from inference_service.models.repository.gguf_header import require_gguf
+from inference_service.models.repository.layout import Candidate, Listed
+from inference_service.models.repository.listing import list_files
+from inference_service.models.repository.settings import overlaid, override_layer
 
 
 @dataclass(frozen=True, slots=True)

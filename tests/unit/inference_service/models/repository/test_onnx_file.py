@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from inference_service.models.files import InvalidModel
-from inference_service.models.listing import list_files
-from inference_service.models.onnx_file import require_onnx
+from inference_service.models.repository.files import InvalidModel
+from inference_service.models.repository.listing import list_files
+from inference_service.models.repository.onnx_file import require_onnx
 from tests.model_folders import write_onnx
 
 

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from inference_service.models.files import FileStat, InvalidModel, ModelFiles
+from inference_service.models.repository.files import FileStat, InvalidModel, ModelFiles
 
 _MOST_FILES = 10_000
 

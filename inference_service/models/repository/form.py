@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from inference_service.domain import LoadFailureCause, ModelFormat, ModelKind
 from inference_service.engine.settings import ModelSettings
-from inference_service.models.files import InvalidModel, ModelFiles
-from inference_service.models.ir import Ir, require_ir
-from inference_service.models.layout import GGUF_SUFFIX, IR_FILE, ONNX_FILE
-from inference_service.models.onnx_file import require_onnx
-from inference_service.models.settings import SETTINGS_STEM, settings_files
+from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.ir import Ir, require_ir
+from inference_service.models.repository.layout import GGUF_SUFFIX, IR_FILE, ONNX_FILE
+from inference_service.models.repository.onnx_file import require_onnx
+from inference_service.models.repository.settings import SETTINGS_STEM, settings_files
 from inference_service.models.sources.folder import TOKENIZER_FILES
 
 _MODEL, _TOKENIZER, _DETOKENIZER = "openvino_model", "openvino_tokenizer", "openvino_detokenizer"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from inference_service.engine.settings import SamplingSettings
-from inference_service.models.files import ModelFiles
+from inference_service.models.repository.files import ModelFiles
 
 _NUMBERS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 _LARGEST_NUMBER = 1e9

@@ -1,4 +1,4 @@
-"""What is on disk: the models in the models' folders, whole or not."""
+"""The repository: scanning the models' folders, and deleting from them."""
 
 from __future__ import annotations
 
@@ -15,34 +15,19 @@ from typing import Any, TypeAlias
 import structlog
 
 from inference_service.errors import ModelInUse, ModelNotFound
-from inference_service.models import trash
-from inference_service.models.entry import ModelEntry, folder_of, read_entry
-from inference_service.models.files import FileStat, InvalidModel
-from inference_service.models.folder import ModelFolder, Source, read_folder
-from inference_service.models.form import form_of
-from inference_service.models.layout import IR_FILE, Candidate, Listed, find_candidates
-from inference_service.models.listing import list_files, real_paths
-from inference_service.models.sampling import SamplingDefaults
-from inference_service.models.settings import (
-    SETTINGS_FILE,
+from inference_service.models.repository import trash
+from inference_service.models.repository.entry import ModelEntry, read_entry
+from inference_service.models.repository.files import FileStat, InvalidModel
+from inference_service.models.repository.folder import ModelFolder, Source, read_folder
+from inference_service.models.repository.form import form_of
+from inference_service.models.repository.layout import IR_FILE, Candidate, Listed, find_candidates
+from inference_service.models.repository.listing import list_files, real_paths
+from inference_service.models.repository.settings import (
     SETTINGS_STEM,
     file_layer,
     overlaid,
     settings_files,
 )
-
-__all__ = [
-    "IR_FILE",
-    "SETTINGS_FILE",
-    "InvalidModel",
-    "ModelEntry",
-    "ModelFolder",
-    "Repository",
-    "SamplingDefaults",
-    "folder_of",
-    "model_names",
-    "read_model",
-]
 
 _State: TypeAlias = tuple[tuple[str, FileStat], ...]
 
