@@ -4,7 +4,7 @@ from inference_service.models.repository.entry import ModelEntry, folder_of
 from inference_service.models.repository.files import InvalidModel
 from inference_service.models.repository.folder import ModelFolder
 from inference_service.models.repository.layout import IR_FILE
-from inference_service.models.repository.repository import Repository, model_names, read_model
+from inference_service.models.repository.repository import Repository, read_model
 from inference_service.models.repository.sampling import SamplingDefaults
 from inference_service.models.repository.settings import SETTINGS_FILE
 
@@ -17,6 +17,5 @@ __all__ = [
     "Repository",
     "SamplingDefaults",
     "folder_of",
-    "model_names",
     "read_model",
 ]

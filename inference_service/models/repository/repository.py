@@ -187,15 +187,6 @@ def _has_settings_alone(folder: Path) -> bool:
     return all(name in allowed or name.startswith(".") for name in names)
 
 
-def model_names(models_dir: Path) -> list[str]:
-    """List the names of the model folders, valid or not, sorted."""
-    return sorted(
-        path.name
-        for path in models_dir.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
-
-
 def read_model(path: Path) -> ModelFolder:
     """Read a folder with IR, without looking whether all of it is there.
 

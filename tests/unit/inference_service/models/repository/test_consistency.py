@@ -88,7 +88,16 @@ def test_all_problems_are_told_at_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [ModelKind.EMBEDDING, ModelKind.RERANK])
-def test_settings_of_text_are_refused_elsewhere(folder: Path, kind: ModelKind) -> None:
-    values: dict[str, Any] = {"speculation": {}, "cache_eviction": {}}
-    with pytest.raises(InvalidModel, match=f"speculation is for .* this is one for {kind.value}"):
-        check(folder, kind, **values)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("speculation", {}),
+        ("cache_eviction", {}),
+        ("adapters", {"sql": {"file": "lora/sql.safetensors"}}),
+    ],
+)
+def test_settings_of_text_are_refused_elsewhere(
+    folder: Path, kind: ModelKind, key: str, value: Any
+) -> None:
+    with pytest.raises(InvalidModel, match=f"{key} is for .* this is one for {kind.value}"):
+        check(folder, kind, **{key: value})

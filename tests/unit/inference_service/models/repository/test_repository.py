@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from inference_service.domain import LoadFailureCause
-from inference_service.models.repository import Repository, model_names
+from inference_service.models.repository import Repository
 from tests.model_folders import CONFIG, age, write, write_fake, write_gguf, write_ir
 
 
@@ -225,13 +225,6 @@ def test_scans_and_deletes_from_many_threads(tmp_path: Path) -> None:
     assert repository.scan() == {}
     assert list(tmp_path.iterdir()) == []
     assert len(seen) > 2
-
-
-def test_names_are_those_of_folders_that_are_not_hidden(tmp_path: Path) -> None:
-    for name in ("b", "a", ".staging-x"):
-        write(tmp_path / name)
-    (tmp_path / "file").write_text("")
-    assert model_names(tmp_path) == ["a", "b"]
 
 
 def test_modes_of_files_do_not_matter_to_a_scan(tmp_path: Path) -> None:
