@@ -109,8 +109,17 @@ class Catalogue:
                 _log.warning("alias.without_effect", alias=alias, cause=message)
         self._alias_problems = problems
 
-    def find(self, name: str) -> tuple[Slot, str | None] | None:
-        """Find what a request's name stands for: a model, and perhaps an adapter of its."""
+    def find(self, name: str, *, exact: bool = False) -> tuple[Slot, str | None] | None:
+        """Find what a name stands for: a model, and perhaps an adapter of its.
+
+        Args:
+            name: A full name, a name without a version, an alias, or one of these with an adapter.
+            exact: Whether a name without a version means first the model that has none, and only
+                then what the policy of versions chooses: to manage it, not to use it.
+
+        """
+        if exact and (slot := self._slots.get(name)):
+            return slot, None
         if slot := self._model(name):
             return slot, None
         aliases = self._config.aliases
@@ -123,17 +132,17 @@ class Catalogue:
             return slot, adapter
         return None
 
-    async def get(self, name: str) -> tuple[Slot, str | None]:
+    async def get(self, name: str, *, exact: bool = False) -> tuple[Slot, str | None]:
         """Find as `find` does; a name that is not known is looked for on the disk.
 
         Raises:
             ModelNotFound: There is none of that name.
 
         """
-        found = self.find(name)
+        found = self.find(name, exact=exact)
         if found is None:
             await self.look(if_older_than=_LOOK_SECONDS)
-            found = self.find(name)
+            found = self.find(name, exact=exact)
         if found is None:
             raise ModelNotFound(name)
         return found
@@ -199,9 +208,9 @@ class Catalogue:
         )
 
     def _model(self, name: str) -> Slot | None:
-        if slot := self._slots.get(name):
-            return slot
-        versions = self._versions.get(name, {})
+        versions = self._versions.get(name)
+        if not versions:
+            return self._slots.get(name)
         ready = [full for full, slot in versions.items() if slot.state is ModelState.READY]
         best = chosen(list(versions), ready, self.policy(name))
         return self._slots[best] if best else None

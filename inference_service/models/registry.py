@@ -106,7 +106,7 @@ class Registry:
             ModelNotFound: There is none of that name.
 
         """
-        slot, _ = await self._catalogue.get(name)
+        slot, _ = await self._catalogue.get(name, exact=True)
         return self._info(slot)
 
     def snapshot(self) -> list[ModelInfo]:
@@ -162,7 +162,7 @@ class Registry:
 
         """
         await self._catalogue.look()
-        slot, _ = await self._catalogue.get(name)
+        slot, _ = await self._catalogue.get(name, exact=True)
         if pinned is not None:
             slot.pinned = pinned
             self._reaper.look_at(slot)
@@ -187,7 +187,7 @@ class Registry:
             ModelNotFound: There is none of that name.
 
         """
-        slot, _ = await self._catalogue.get(name)
+        slot, _ = await self._catalogue.get(name, exact=True)
         self._required.discard(slot)
         slot.pinned = None
         await slot.unload(drain_seconds)

@@ -100,3 +100,23 @@ async def test_pinned_older_version_stays(
     await load(registry, "m@2")
     assert states(registry) == {"m@1": READY, "m@2": READY}
     assert (await registry.info("m")).name == "m@2"
+
+
+async def test_model_without_a_version_is_superseded_and_still_managed(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "m")
+    registry, _ = await make_registry()
+    await eventually(lambda: registry.ready)
+    write_fake_model(tmp_path, "m@2")
+    await load(registry, "m@2")
+    assert (await registry.acquire("m", "Generate")).model.folder.name == "m@2"
+    await eventually(lambda: states(registry) == {"m": UNLOADED, "m@2": READY})
+    assert (await registry.info("m")).name == "m"
+    await registry.delete("m")
+    assert (await registry.acquire("m", "Generate")).model.folder.name == "m@2"
+    assert (await registry.info("m")).name == "m@2"
