@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -19,6 +19,8 @@ class SharedLoad:
     Args:
         model: The model's full name.
         work: Loads it.
+        on_end: Called when it has ended, before those who wait are told; also where it was
+            cancelled so early that the work has not begun.
 
     Attributes:
         task: The work.
@@ -26,12 +28,18 @@ class SharedLoad:
 
     """
 
-    def __init__(self, model: str, work: Coroutine[Any, Any, None]) -> None:
+    def __init__(
+        self,
+        model: str,
+        work: Coroutine[Any, Any, None],
+        on_end: Callable[[SharedLoad], None],
+    ) -> None:
         self.detached = False
         self._model = model
         self._waiting = 0
         self.task = asyncio.create_task(work, name=f"load-{model}")
         self.task.add_done_callback(_seen)
+        self.task.add_done_callback(lambda _: on_end(self))
 
     @property
     def ending(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -85,7 +85,9 @@ class Slot:
         self._loader = loader
         self._on_change = on_change
         self._drain_seconds = drain_seconds
-        self._load: SharedLoad | None = None
+        # Loads that have not ended: the last is what callers wait for, if it isn't to end; those
+        # before it were cancelled, and undo what they had done.
+        self._loads: list[SharedLoad] = []
         self._draining = Draining(entry.name, loader.end, self.changed)
         self._backoff = Backoff()
 
@@ -94,7 +96,7 @@ class Slot:
         """Whether it can answer."""
         if self.serving:
             return self.serving.replicas.state
-        if self._load:
+        if self._loads:
             return ModelState.LOADING
         if self._draining:
             return ModelState.DRAINING
@@ -105,7 +107,7 @@ class Slot:
     @property
     def unused(self) -> bool:
         """Whether nothing runs of it, or is about to."""
-        return not (self.serving or self._load or self._draining)
+        return not (self.serving or self._loads or self._draining)
 
     @property
     def idle(self) -> bool:
@@ -169,7 +171,7 @@ class Slot:
             ModelNotFound: It is being deleted.
 
         """
-        if self.serving and not reload and not self._load:
+        if self.serving and not reload and not self._loads:
             try:
                 await self.serving.replicas.loaded()
             except LoadError as error:
@@ -186,13 +188,15 @@ class Slot:
         """
         if self.leaving:
             raise ModelNotFound(self.name)
-        if self._load is None or self._load.ending:
-            self._load = SharedLoad(self.name, self._run_load(self._load))
+        load = self._loads[-1] if self._loads else None
+        if load is None or load.ending:
+            load = SharedLoad(self.name, self._run_load(tuple(self._loads)), self._load_ended)
+            self._loads.append(load)
             self.failure = None
             self.stage = "waiting"
             self.changed()
-        self._load.detached |= detach
-        return self._load
+        load.detached |= detach
+        return load
 
     async def unload(self, drain_seconds: float | None = None) -> None:
         """Cancel a load that runs, let running requests end, end the workers.
@@ -201,7 +205,7 @@ class Slot:
             drain_seconds: Time that running requests have.
 
         """
-        if load := self._load:
+        for load in reversed(tuple(self._loads)):  # all but the last are cancelled already
             await load.cancel()
         self.retire(drain_seconds)
         await self._draining.ended()
@@ -235,11 +239,10 @@ class Slot:
         """End all that runs of it, at once."""
         await self.unload(0)
 
-    async def _run_load(self, before: SharedLoad | None) -> None:
-        task = asyncio.current_task()
+    async def _run_load(self, before: Sequence[SharedLoad]) -> None:
         try:
-            if before:  # it was cancelled, and is not yet gone
-                await before.cancel()
+            for cancelled in before:
+                await cancelled.cancel()
             model = await self._loader.load(self)
         except LoadProblem as problem:
             self._failed(problem.failure)
@@ -254,11 +257,12 @@ class Slot:
             if old:
                 self._drain(old, None)
             self._loader.loaded(self)
-        finally:
-            if self._load and self._load.task is task:
-                self._load = None
-                self.stage = None
-            self.changed()
+
+    def _load_ended(self, load: SharedLoad) -> None:
+        self._loads.remove(load)
+        if not self._loads:
+            self.stage = None
+        self.changed()
 
     def _failed(self, failure: LoadFailure) -> None:
         _log.error(

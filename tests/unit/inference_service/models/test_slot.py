@@ -149,6 +149,35 @@ async def test_load_begins_anew_after_one_that_is_still_unwinding(
     assert (loader.begun, slot.state) == (2, READY)
 
 
+async def test_load_that_is_cancelled_before_it_begins_leaves_nothing(
+    slot: Slot, loader: Loader, begin: Any
+) -> None:
+    loading = begin()
+    unloading = asyncio.create_task(slot.unload())  # runs between the load's making and beginning
+    (end, _) = await asyncio.gather(loading, unloading, return_exceptions=True)
+    assert isinstance(end, LoadCancelled)
+    assert (slot.state, slot.unused, loader.begun) == (UNLOADED, True, 0)
+
+
+async def test_unload_waits_for_all_that_unwinds(slot: Slot, loader: Loader, begin: Any) -> None:
+    loader.unwound = asyncio.Event()
+    first = begin()
+    await turns()
+    first.cancel()
+    await turns()
+    second = begin()
+    await turns()
+    unloading = asyncio.create_task(slot.unload())
+    await turns()
+    assert not unloading.done()
+    assert (slot.state, slot.unused) == (LOADING, False)
+    loader.unwound.set()
+    await unloading
+    assert (slot.state, slot.unused) == (UNLOADED, True)
+    with pytest.raises(LoadCancelled):
+        await second
+
+
 async def test_unload_tells_all_who_wait_and_later_ones_load_again(
     slot: Slot, loader: Loader, begin: Any
 ) -> None:
