@@ -87,6 +87,7 @@ class Catalogue:
         for name in self._slots.keys() - entries.keys():
             if self._slots[name].unused:
                 slot = self._slots.pop(name)
+                slot.gone = True
                 del self._versions[slot.entry.base][name]
                 self._on_change(name)
 

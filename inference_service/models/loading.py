@@ -68,7 +68,19 @@ class ModelLoader:
             raise LoadProblem(LoadFailure(error.cause, str(error))) from error
 
     async def end(self, model: LoadedModel) -> None:
-        """See `Loader`."""
+        """See `Loader`. A caller that is cancelled meanwhile still waits for the end."""
+        ending = asyncio.create_task(self._end(model), name=f"end-{model.folder.name}")
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        ending.result()
+        if cancelled:
+            raise cancelled
+
+    async def _end(self, model: LoadedModel) -> None:
         try:
             await model.stop()
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -63,6 +62,8 @@ class Slot:
         stage: What a load does now.
         pinned: Whether it stays loaded; `None` is as the settings say.
         leaving: Whether it is being deleted; then it can't be loaded.
+        gone: Whether it is no longer among the models; then it can't be loaded either, for nobody
+            would end it.
         claims: Requests that wait to use it; until they do, it is not idle.
 
     """
@@ -81,6 +82,7 @@ class Slot:
         self.stage: str | None = None
         self.pinned: bool | None = None
         self.leaving = False
+        self.gone = False
         self.claims = 0
         self._loader = loader
         self._on_change = on_change
@@ -168,7 +170,7 @@ class Slot:
             ModelLoadFailed: It could not be loaded.
             MemoryExhausted: There is no room for it.
             LoadCancelled: It was unloaded meanwhile.
-            ModelNotFound: It is being deleted.
+            ModelNotFound: It is being deleted, or gone.
 
         """
         if self.serving and not reload and not self._loads:
@@ -183,10 +185,10 @@ class Slot:
         """Begin a load if none runs, and return the one that does.
 
         Raises:
-            ModelNotFound: It is being deleted.
+            ModelNotFound: It is being deleted, or gone.
 
         """
-        if self.leaving:
+        if self.leaving or self.gone:
             raise ModelNotFound(self.name)
         load = self._loads[-1] if self._loads else None
         if load is None or load.ending:

@@ -72,11 +72,10 @@ class Watchers:
         self._watchers.add(watcher)
         told: dict[str, ModelInfo] = {}
         working = asyncio.ensure_future(work)
+        working.add_done_callback(lambda _: watcher.wake())
         try:
             while not working.done():
-                change = asyncio.ensure_future(watcher.wait())
-                await asyncio.wait({working, change}, return_when=asyncio.FIRST_COMPLETED)
-                change.cancel()
+                await watcher.wait()
                 if not working.done():
                     for event in self._events(watcher.take(), told):
                         if isinstance(event, ModelInfo):
@@ -116,6 +115,9 @@ class _Watcher:
         self._pending.clear()
         self._event.clear()
         return pending
+
+    def wake(self) -> None:
+        self._event.set()
 
     async def wait(self) -> None:
         await self._event.wait()

@@ -267,6 +267,13 @@ async def test_model_that_is_being_deleted_is_not_loaded(slot: Slot) -> None:
         await slot.load(detach=False)
 
 
+async def test_model_that_is_gone_is_not_loaded(slot: Slot, loader: Loader) -> None:
+    slot.gone = True  # its place may have been taken by another of the name
+    with pytest.raises(ModelNotFound):
+        await slot.load(detach=True)
+    assert (loader.begun, slot.unused) == (0, True)
+
+
 def test_backoff_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr("inference_service.models.problems.time.monotonic", lambda: clock)

@@ -110,3 +110,18 @@ async def test_work_that_nobody_watches_any_more_is_cancelled(models: Models) ->
     async with aclosing(models.watchers.until("a", work())) as infos:
         assert (await anext(infos)).state is ModelState.LOADING
     assert ended.is_set()
+
+
+async def test_who_leaves_what_is_being_done_leaves_no_task_behind(models: Models) -> None:
+    models.set("a", ModelState.UNLOADED)
+    before = asyncio.all_tasks()
+
+    async def follow() -> None:
+        async for _ in models.watchers.until("a", asyncio.sleep(3600)):
+            pass
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0.01)
+    following.cancel()
+    await asyncio.wait([following])
+    assert asyncio.all_tasks() == before
