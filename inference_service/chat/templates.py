@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import jinja2
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from inference_service.chat.syntax import check_template
 from inference_service.chat.traits import Traits, probe
 from inference_service.errors import ChatTemplateError, InvalidArgument
 
@@ -42,17 +42,13 @@ class ChatTemplate:
         self._model = model
 
     def check(self) -> None:
-        """Compile the template.
+        """Check that the template can be compiled; it is not run.
 
         Raises:
             jinja2.TemplateSyntaxError: It is no Jinja.
 
         """
-        try:
-            self.render([{"role": "user", "content": ""}])
-        except ChatTemplateError as error:  # it may well refuse this very conversation
-            if isinstance(error.__cause__, jinja2.TemplateSyntaxError):
-                raise error.__cause__ from None
+        check_template(self.source)
 
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """Check that a request's own variables are not the renderer's.

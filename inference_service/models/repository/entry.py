@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from inference_service.domain import LoadFailure, ModelFormat, ModelKind
+import structlog
+
+from inference_service.domain import LoadFailure, LoadFailureCause, ModelFormat, ModelKind
 from inference_service.engine.settings import ModelSettings
 from inference_service.models.names import split_name
 from inference_service.models.repository.consistency import require_consistent
-from inference_service.models.repository.files import InvalidModel, ModelFiles
+from inference_service.models.repository.files import InvalidModel, ModelFiles, time_of
 from inference_service.models.repository.folder import (
     ModelFolder,
     Source,
@@ -30,6 +32,8 @@ from inference_service.models.repository.gguf_header import require_gguf
 from inference_service.models.repository.layout import Candidate, Listed
 from inference_service.models.repository.listing import list_files
 from inference_service.models.repository.settings import overlaid, override_layer
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def read_entry(
 
     """
     base, version = split_name(candidate.name)
-    created = datetime.fromtimestamp(candidate.path.lstat().st_mtime, UTC)
+    created = time_of(candidate.path.lstat().st_mtime)
     entry = ModelEntry(
         candidate.name,
         base,
@@ -121,9 +125,9 @@ def read_entry(
         candidate.is_file,
         roots=tuple(roots),
     )
+    if isinstance(listed, InvalidModel):
+        return replace(entry, problem=LoadFailure(listed.cause, str(listed)))
     try:
-        if isinstance(listed, InvalidModel):
-            raise listed
         files = listed.files
         entry = replace(entry, size_bytes=files.size_bytes, fingerprint=_fingerprint(files))
         override = override_layer(overrides, candidate.name, base)
@@ -135,6 +139,11 @@ def read_entry(
         require_consistent(own, files, entry.kind, candidate.name, base)
     except InvalidModel as error:
         return replace(entry, problem=LoadFailure(error.cause, str(error)))
+    except Exception as error:  # noqa: BLE001 - it is logged, and told of the model
+        # Nothing that files say is to keep the other models from being seen.
+        _log.exception("model.unreadable", model=candidate.name)
+        problem = f"the server failed to read it ({type(error).__name__}); its log says more"
+        return replace(entry, problem=LoadFailure(LoadFailureCause.INVALID_FILES, problem))
     return entry
 
 
@@ -176,7 +185,7 @@ def _with_form(entry: ModelEntry, files: ModelFiles, settings: ModelSettings) ->
         entry,
         format=form.format,
         weights=files.folder / form.main if form.is_converted else None,
-        created=datetime.fromtimestamp(files.stats[form.main].mtime_ns / 1e9, UTC),
+        created=files.stats[form.main].modified,
     )
 
 
@@ -206,7 +215,7 @@ def _with_header(entry: ModelEntry, source: Source, file: str) -> ModelEntry:
     context_length = source.settings.context_length or header.context_length
     if context_length is None:
         raise InvalidModel(f"{file} does not say how long its context is; set context_length")
-    require_template(own_template(source) or header.chat_template, entry.name)
+    require_template(own_template(source) or header.chat_template)
     return replace(
         entry,
         kind=ModelKind(source.settings.kind or "generation"),

@@ -13,12 +13,16 @@ import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from inference_service.domain import LoadFailureCause
 
-_LONGEST_TEXT_BYTES = 32 << 20
+_LONGEST_TEXT_BYTES = 8 << 20  # JSON of that size holds up all threads for a third of a second
+_LONGEST_MESSAGE = 1000
+_LARGEST_SIZE = (1 << 63) - 1
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
 _CLOCK_TICK_NS = 2_000_000_000
 
 
@@ -34,7 +38,10 @@ class InvalidModel(Exception):
         self, message: str, cause: LoadFailureCause = LoadFailureCause.INVALID_FILES
     ) -> None:
         # What files say may be no Unicode; messages travel as UTF-8.
-        super().__init__(message.encode(errors="replace").decode())
+        message = message.encode(errors="replace").decode()
+        # What files say may be of any length, and the messages of all models travel together.
+        long = len(message) > _LONGEST_MESSAGE
+        super().__init__(f"{message[: _LONGEST_MESSAGE - 1]}…" if long else message)
         self.cause = cause
 
 
@@ -46,6 +53,11 @@ class FileStat:
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+    @property
+    def modified(self) -> datetime:
+        """When it was changed; the nearest time that a calendar has."""
+        return time_of(self.mtime_ns / 1e9)
 
     @property
     def settled(self) -> bool:
@@ -71,8 +83,8 @@ class ModelFiles:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.stats.values())
+        """Bytes of all files, as far as 63 bits count them: files with holes may be of any size."""
+        return min(sum(file.size for file in self.stats.values()), _LARGEST_SIZE)
 
     def find(self, name: str) -> str | None:
         """Find a file that the model itself names, such as `lora/a.safetensors`.
@@ -84,8 +96,12 @@ class ModelFiles:
         path = PurePosixPath(name).as_posix()  # without a leading `./`
         return path if path in self.stats else None
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, longest_bytes: int | None = None) -> bytes | None:
         """Read a file whole; `None` if there is none.
+
+        Args:
+            name: The file's path.
+            longest_bytes: What is too large; unset: what is too large for any text.
 
         Raises:
             InvalidModel: It can't be read, or is too large for what it should be.
@@ -93,13 +109,14 @@ class ModelFiles:
         """
         if name not in self.stats:
             return None
+        longest_bytes = longest_bytes or _LONGEST_TEXT_BYTES
         try:
             with open_file(self.folder / name) as file:
-                content = file.read(_LONGEST_TEXT_BYTES + 1)
+                content = file.read(longest_bytes + 1)
         except OSError as error:
             raise InvalidModel(f"{name}: {error.strerror}") from error
-        if len(content) > _LONGEST_TEXT_BYTES:
-            raise InvalidModel(f"{name}: larger than {_LONGEST_TEXT_BYTES} bytes")
+        if len(content) > longest_bytes:
+            raise InvalidModel(f"{name}: larger than {longest_bytes} bytes")
         return content
 
     def read_text(self, name: str) -> str | None:
@@ -141,6 +158,11 @@ class ModelFiles:
         if not isinstance(content, dict):
             raise InvalidModel(f"{name}: not an object")
         return content
+
+
+def time_of(seconds: float) -> datetime:
+    """Give the time of a file; disks know times that no calendar has."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), UTC)
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import jinja2
 import msgspec
 
+from inference_service.chat.syntax import check_template
 from inference_service.domain import LoadFailureCause, ModelKind
 from inference_service.engine.settings import ModelSettings
 from inference_service.models.repository.files import InvalidModel, ModelFiles
@@ -93,7 +94,7 @@ def read_folder(source: Source, configuration: ModelFiles, path: Path) -> ModelF
     template = own_template(source)
     if template is None:
         template = _template(configuration, tokenizer_config)
-    require_template(template, source.name, special_tokens)
+    require_template(template)
     architecture = config.get("model_type")
     return ModelFolder(
         name=source.name,
@@ -126,15 +127,8 @@ def own_template(source: Source) -> str | None:
     return None if file is None else source.files.read_text(file)
 
 
-def require_template(
-    source: str | None, name: str, special_tokens: dict[str, str] | None = None
-) -> None:
-    """Check that a chat template is one.
-
-    Args:
-        source: The template, if there is one.
-        name: The model's, for messages.
-        special_tokens: What the template may name.
+def require_template(source: str | None) -> None:
+    """Check that a chat template, if there is one, is one.
 
     Raises:
         InvalidModel: It is no Jinja.
@@ -144,14 +138,12 @@ def require_template(
         return
     if not source.isascii() and source != source.encode(errors="replace").decode():
         raise InvalidModel("the chat template is no Unicode")
-    # Brings transformers, which takes seconds that only a model with a template is worth.
-    from inference_service.chat.templates import ChatTemplate
-
-    special_tokens = special_tokens or {}
     try:
-        ChatTemplate(source, special_tokens, name).check()
+        check_template(source)
     except jinja2.TemplateSyntaxError as error:
-        raise InvalidModel(f"the chat template is no Jinja: {error}") from error
+        raise InvalidModel(
+            f"the chat template is no Jinja: {error.message} (line {error.lineno})"
+        ) from error
 
 
 def _kind(files: ModelFiles, settings: ModelSettings, config: dict[str, Any]) -> ModelKind:

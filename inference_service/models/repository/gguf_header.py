@@ -31,7 +31,8 @@ _SCALARS: Mapping[int, str] = dict(enumerate(("<B", "<b", "<H", "<h", "<I", "<i"
 _STRING, _ARRAY = 8, 9
 _DEEPEST_ARRAY = 4
 _MOST_DIMENSIONS = 8
-_LONGEST_HEADER_BYTES = 512 << 20
+_LONGEST_HEADER_BYTES = 64 << 20
+_MOST_ENTRIES = 1 << 16  # values, and tensors
 _TOKENS = "tokenizer.ggml.tokens"
 
 
@@ -87,7 +88,7 @@ def _checked(name: str, values: Mapping[str, Any], types: Counter[str]) -> GgufH
     architecture = values.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise InvalidModel(
-            f"GGUF files of architecture {architecture!r} are not supported; these are: "
+            f"GGUF files of architecture {architecture!r:.102} are not supported; these are: "
             f"{', '.join(ARCHITECTURES)}",
             LoadFailureCause.UNSUPPORTED,
         )
@@ -138,6 +139,8 @@ class _Reader:
         if (version := self._number("<I")) not in _VERSIONS:
             raise ValueError(f"its version is {version}, not 2 or 3")
         tensors, values = self._number("<Q"), self._number("<Q")
+        if max(tensors, values) > _MOST_ENTRIES:
+            raise ValueError(f"it has {tensors} tensors and {values} values")
         read = {self._string(): self._value(self._number("<I")) for _ in range(values)}
         end, types = self._tensors(tensors)
         alignment = read.get("general.alignment", 32)

@@ -12,6 +12,9 @@ from xml.parsers import expat
 from inference_service.models.repository.files import FileStat, InvalidModel, ModelFiles, open_file
 
 _CHUNK_BYTES = 64 << 10  # between two of them other threads run
+_LONGEST_XML_BYTES = 256 << 20
+_LONGEST_NUMBER = 20
+_LONGEST_TOKEN_BYTES = 4 << 20  # expat may read a token again for each chunk of it
 # Names that people use; a type that is not here holds no weights.
 _PRECISIONS: Mapping[str, str] = {
     **{name: name for name in ("f64", "f32", "f16", "bf16", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")},
@@ -68,16 +71,20 @@ def _parse(file: Path, _stat: FileStat) -> Ir:
     try:
         with open_file(file) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
-                reader.parser.Parse(chunk, False)
+                reader.take(chunk)
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise InvalidModel(f"{file.name} is no whole XML: {error}") from error
-    except (KeyError, ValueError) as error:
+    except LookupError as error:
+        raise InvalidModel(f"{file.name} can't be read: {error}") from error
+    except ValueError as error:
         raise InvalidModel(f"{file.name} has a constant that can't be read: {error}") from error
     except OSError as error:
         raise InvalidModel(f"{file.name}: {error.strerror}") from error
     if reader.root != "net":
-        raise InvalidModel(f"{file.name} is no OpenVINO IR: it begins with <{reader.root}>")
+        raise InvalidModel(
+            f"{file.name} is no OpenVINO IR: it begins with <{str(reader.root)[:100]}>"
+        )
     heaviest = reader.bytes_by_precision.most_common(1)
     return Ir(heaviest[0][0] if heaviest else None, reader.weights_bytes)
 
@@ -93,6 +100,15 @@ class _Reader:
         self.weights_bytes = 0
         self.bytes_by_precision: Counter[str] = Counter()
         self._in_constant = False
+        self._taken_bytes = 0
+
+    def take(self, chunk: bytes) -> None:
+        """Take the next part of the file."""
+        self.parser.Parse(chunk, False)
+        self._taken_bytes += len(chunk)
+        unread = self._taken_bytes - self.parser.CurrentByteIndex
+        if unread > _LONGEST_TOKEN_BYTES or self._taken_bytes > _LONGEST_XML_BYTES:
+            raise InvalidModel("an OpenVINO IR's XML is not so long; its weights are beside it")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self.root is None:
@@ -101,10 +117,16 @@ class _Reader:
             self._in_constant = attributes.get("type") == "Const"
         elif name == "data" and self._in_constant:
             self._in_constant = False
-            size = int(attributes["size"])
-            self.weights_bytes = max(self.weights_bytes, int(attributes["offset"]) + size)
+            size = _bytes(attributes, "size")
+            self.weights_bytes = max(self.weights_bytes, _bytes(attributes, "offset") + size)
             if precision := _PRECISIONS.get(attributes["element_type"]):
                 self.bytes_by_precision[precision] += size
 
     def _refuse(self, *_declaration: object) -> None:
         raise InvalidModel("an OpenVINO IR declares no document type; this one does")
+
+
+def _bytes(attributes: Mapping[str, str], name: str) -> int:
+    if len(attributes[name]) > _LONGEST_NUMBER:
+        raise ValueError(f"its {name} is no number of bytes")
+    return int(attributes[name])

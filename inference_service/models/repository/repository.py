@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +16,7 @@ import structlog
 from inference_service.errors import ModelInUse, ModelNotFound
 from inference_service.models.repository import trash
 from inference_service.models.repository.entry import ModelEntry, read_entry
-from inference_service.models.repository.files import FileStat, InvalidModel
+from inference_service.models.repository.files import FileStat, InvalidModel, time_of
 from inference_service.models.repository.folder import ModelFolder, Source, read_folder
 from inference_service.models.repository.form import form_of
 from inference_service.models.repository.layout import IR_FILE, Candidate, Listed, find_candidates
@@ -134,7 +133,9 @@ class Repository:
             self._tell("model.name_unusable", path)
         for candidate in candidates:
             with suppress(FileNotFoundError):  # it went away meanwhile
-                entry = self._look(candidate, roots, read_only=read_only)
+                # The folder that a link leads to may be of another directory, or of two names.
+                is_elsewhere = candidate.family is not None and candidate.family.is_symlink()
+                entry = self._look(candidate, roots, read_only=read_only or is_elsewhere)
                 if entry.problem:
                     candidate.path.lstat()  # perhaps it went away while it was read
                 yield entry
@@ -204,5 +205,5 @@ def read_model(path: Path) -> ModelFolder:
     if form.is_converted:
         raise InvalidModel(f"no {IR_FILE}: {form.main} is to be converted first")
     main = files.folder / form.main if form.main else path
-    created = datetime.fromtimestamp(main.stat().st_mtime, UTC)
+    created = time_of(main.stat().st_mtime)
     return read_folder(Source(path.name, created, settings, files), files, path)

@@ -50,7 +50,16 @@ def _generation_config(files: ModelFiles) -> SamplingDefaults:
         top_k = int(known.pop("top_k"))
         if top_k > 0:  # 0 is transformers' way to say all, -1 that of others
             known["top_k"] = top_k
-    return SamplingDefaults(**known)
+    return SamplingDefaults(**{name: value for name, value in known.items() if _fits(name, value)})
+
+
+def _fits(name: str, value: float) -> bool:
+    """Say whether a default is one that a request could ask for; the engine fails of others."""
+    try:
+        msgspec.convert({name: value}, SamplingSettings)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _is_number(value: object) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
+import yaml  # type: ignore[import-untyped]
 
 from inference_service.domain import LoadFailureCause
 from inference_service.engine.settings import ModelSettings
@@ -17,6 +18,8 @@ SETTINGS_FILE = f"{SETTINGS_STEM}.toml"
 
 _SUFFIXES = (".toml", ".yaml")
 _VERSIONS = "versions"
+_LONGEST_BYTES = 64 << 10
+_DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,15 @@ def file_layer(files: ModelFiles, stem: str = SETTINGS_STEM) -> Layer | None:
     if len(found) > 1:
         _refuse(f"there are {' and '.join(found)}; one of them must go")
     for name in found:
-        content = files.read(name) or b""
+        content = files.read(name, _LONGEST_BYTES) or b""
         try:
             if name.endswith(".toml"):
                 values = msgspec.toml.decode(content)
             else:
+                _require_plain(content)
                 values = msgspec.yaml.decode(content)
+        except yaml.YAMLError as error:
+            _refuse(f"{name}: {error}")
         except (ValueError, RecursionError) as error:  # msgspec's, or bytes that are not UTF-8
             _refuse(f"{name}: {error}")
         if values is None:  # an empty YAML document
@@ -81,6 +87,27 @@ def file_layer(files: ModelFiles, stem: str = SETTINGS_STEM) -> Layer | None:
             _refuse(f"{name}: not a table of settings")
         return Layer(name, values)
     return None
+
+
+def _require_plain(content: bytes) -> None:
+    """Refuse YAML that would become much more than it is.
+
+    libyaml's reader calls itself for each level, until the process ends; and each merge of a key
+    with itself doubles what there is.
+
+    Raises:
+        ValueError: It is nested too deep, or names parts of itself.
+        yaml.YAMLError: It is no YAML.
+
+    """
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("anchors are not supported")  # noqa: TRY004 - the type is YAML's
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested more than {_DEEPEST} deep")
 
 
 def override_layer(
