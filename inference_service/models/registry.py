@@ -191,6 +191,7 @@ class Registry:
         self._required.discard(slot)
         slot.pinned = None
         await slot.unload(drain_seconds)
+        slot.changed()  # perhaps in nothing but that the server is well without it
         return self._info(slot)
 
     async def delete(self, name: str, *, unload: bool = False) -> None:
@@ -224,6 +225,7 @@ class Registry:
             await asyncio.to_thread(self._catalogue.repository.delete, slot.entry)
         finally:
             slot.leaving = False
+        self._required.discard(slot)
         await self._catalogue.look()
 
     def pull(self, request: PullRequest) -> AsyncGenerator[PullProgress | ModelInfo, None]:
@@ -236,6 +238,8 @@ class Registry:
         return Slot(entry, self._loader, self._changed, self._config.drain_timeout_seconds)
 
     def _changed(self, name: str) -> None:
+        if slot := self._catalogue.slots.get(name):
+            self._reaper.look_at(slot)  # its worker may be back that was lost
         self._watchers.changed(name)
         self._on_change(name)
 
@@ -247,14 +251,16 @@ class Registry:
 
     def _loaded(self, slot: Slot) -> None:
         """Let what an older version served end, where only the latest is served."""
-        self._reaper.look_at(slot)
+        self._required.found(slot)
         served = self._catalogue.served(slot.entry.base)
         if slot.name not in served:
             return
         for other in self._catalogue.siblings(slot):
-            if other.name not in served and other.serving and not other.stays:
+            if other.name in served or (other.serving and other.stays):
+                continue
+            self._required.replace(other, slot)
+            if other.serving:
                 _log.info("model.superseded", model=other.name, by=slot.name)
-                self._required.replace(other, slot)
                 other.retire()
 
     def _find_entry(self, name: str) -> ModelEntry | None:

@@ -22,7 +22,7 @@ class RequiredModels:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._names: set[str] | None = None
-        self._missing: set[str] = set()
+        self._missing: set[str] = set()  # names that stood for nothing so far
 
     @property
     def ready(self) -> bool:
@@ -50,6 +50,14 @@ class RequiredModels:
         """Let the server be well without a model, for it was unloaded on purpose."""
         if self._names:
             self._names.discard(slot.name)
+
+    def found(self, slot: Slot) -> None:
+        """Take note of a model that takes requests: it may be what was missing at the start."""
+        for name in list(self._missing):
+            if (found := self._catalogue.find(name)) and found[0] is slot:
+                self._missing.discard(name)
+                if self._names is not None:
+                    self._names.add(slot.name)
 
     def replace(self, old: Slot, new: Slot) -> None:
         """Put a version in the place of another."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from inference_service.domain import ModelState
 
 AnyCall = Callable[..., Any]
-UNLOADED, READY = ModelState.UNLOADED, ModelState.READY
+UNLOADED, LOADING, READY = ModelState.UNLOADED, ModelState.LOADING, ModelState.READY
 
 
 async def request(registry: Any, name: str, keep_alive_seconds: float | None = None) -> None:
@@ -93,3 +95,19 @@ async def test_load_decides_whether_a_model_is_pinned(
         assert states(registry)["a"] is READY
     else:
         await eventually(lambda: states(registry)["a"] is UNLOADED)
+
+
+async def test_idle_time_goes_on_when_a_worker_was_lost_meanwhile(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_fake_model(tmp_path, "a", idle_unload_seconds=0.3, fake_load_seconds=0.4)
+    registry, _ = await make_registry()
+    await eventually(lambda: registry.ready)
+    (status,) = registry.replicas()
+    os.kill(status.pid, signal.SIGKILL)
+    await eventually(lambda: states(registry)["a"] is LOADING)  # so at the end of the time
+    await eventually(lambda: states(registry)["a"] is UNLOADED)
