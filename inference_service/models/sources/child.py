@@ -15,8 +15,8 @@ from inference_service.models.sources import messages
 from inference_service.models.sources.progress import Progress
 from inference_service.models.sources.tether import tethered
 
-COMMAND = (sys.executable, "-m", "inference_service.models.sources")
-"""The process."""
+COMMAND = (sys.executable, "-P", "-m", "inference_service.models.sources")
+"""The process; with -P, so that no folder where the service runs is taken for a package."""
 
 GRACE_SECONDS = 10.0
 """What it has to end in order when it is cancelled."""

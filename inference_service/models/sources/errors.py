@@ -10,9 +10,17 @@ PullError
 
 from __future__ import annotations
 
+_LONGEST_MESSAGE = 1000
+
 
 class PullError(Exception):
     """A model couldn't be fetched. The message is one line for the user."""
+
+    def __init__(self, message: str) -> None:
+        # Sources choose names of files, and some of what is said of them: of any length, and with
+        # what a terminal takes for an order.
+        shown = "".join(char if char.isprintable() else " " for char in message[:_LONGEST_MESSAGE])
+        super().__init__(f"{shown}…" if len(message) > _LONGEST_MESSAGE else shown)
 
 
 class InvalidName(PullError):

@@ -107,11 +107,13 @@ class Hub:
             raise SourceUnreachable(
                 f"the hub doesn't answer, so {source} couldn't be fetched ({type(error).__name__})"
             ) from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise SourceUnreachable(f"what answered for {source} is no hub") from error
-        if not info.sha or not _SHA1.fullmatch(info.sha):
+        if not isinstance(info.sha, str) or not _SHA1.fullmatch(info.sha):
             raise SourceUnreachable(f"the hub names no commit of {source}")
         commit = info.sha
+        if not all(isinstance(sibling.rfilename, str) for sibling in info.siblings or ()):
+            raise ModelRefused(f"the hub has a file without a name in {source}")
         return [
             _file(
                 sibling,

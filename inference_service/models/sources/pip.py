@@ -46,7 +46,7 @@ def download(requirement: str, staging: Staging, report: Report) -> Path:
     run = _Run(requirement, staging, report)
     code = run_watched(
         [
-            *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"),
+            *(sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-input"),
             # An sdist's metadata is had by running its code, so wheels only.
             *("--only-binary", ":all:", "--progress-bar", "off"),
             *("--log", str(run.log), "--dest", str(run.wheels), requirement),

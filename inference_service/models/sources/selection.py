@@ -14,6 +14,7 @@ _IR_PATTERNS = (
     *("*.json", "*.jinja", "*.model", "*.txt", "1_Pooling/*"),
 )
 _LONGEST_PART = 255
+_LONGEST_PATH = 1024  # what is too long for a message is no name
 _LISTED = 20
 
 
@@ -108,6 +109,8 @@ def _no_model(paths: Iterable[str], source: str) -> str:
 def _check_paths(paths: set[str], source: str) -> None:
     """Refuse names that could lead out of a folder, or that can't all be in one."""
     for path in paths:
+        if len(path) > _LONGEST_PATH:
+            raise ModelRefused(f"{source} has a file named {path[:100]!r}… which is too long")
         parts = path.split("/")
         parents = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if (

@@ -182,6 +182,8 @@ def _swept(models_dir: Path, name: str, key: str | None) -> bool:
     """Remove left-overs that no pull will go on with; say whether nobody fetches this model."""
     free = True
     for leftover in models_dir.glob(f"{PREFIX}*"):
+        if leftover.is_symlink() or not leftover.is_dir():
+            continue  # not ours
         of_name, _, of_key = leftover.name.removeprefix(PREFIX).rpartition("-")
         if of_name == name:
             keep = of_key == key

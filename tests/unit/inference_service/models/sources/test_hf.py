@@ -153,6 +153,23 @@ def test_hostile_names_are_refused_before_anything_is_fetched(
     assert not hub.asked_for("/resolve/")
 
 
+def test_a_path_has_an_end(hub: Hub, ir: dict[str, bytes], staging: Staging) -> None:
+    entry = {"rfilename": "/".join(["a"] * 100_000), "size": 1, "blobId": "0" * 40}
+    hub.add(REPOSITORY, ir).extra.append(entry)
+    with pytest.raises(ModelRefused, match="which is too long"):
+        source(allow_patterns=("*",)).fetch(staging, ignore, Digests())
+
+
+@pytest.mark.parametrize("name", [None, 5, ["a"]])
+def test_a_file_without_a_name_is_refused(
+    hub: Hub, ir: dict[str, bytes], staging: Staging, name: object
+) -> None:
+    entry = {"rfilename": name, "size": 1, "blobId": "0" * 40}
+    hub.add(REPOSITORY, ir).extra.append(entry)
+    with pytest.raises(ModelRefused, match="a file without a name"):
+        source().fetch(staging, ignore, Digests())
+
+
 @pytest.mark.parametrize(
     "entry",
     [

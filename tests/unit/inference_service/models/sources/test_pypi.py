@@ -130,8 +130,22 @@ def test_an_sdist_is_never_run(index, staging: Staging, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-r requirements", "a==1 b", "a==1#md5=1", "a>=1", "--pre", "a @ file:/x"]
+    "text",
+    [
+        *("", "-r requirements", "a==1 b", "a==1#md5=1", "a>=1", "--pre", "a @ file:/x"),
+        *("a.tar.gz", "a==1.tar.gz", "a.whl", "a.ZIP", "a==1.tgz", "a.tar.lzma", "a.tar"),
+    ],
 )
 def test_what_is_no_package_is_refused(text: str) -> None:
     with pytest.raises(InvalidSource):
         PypiSource.parse(text)
+
+
+def test_packages_of_the_folder_where_it_runs_do_not_count(
+    index, staging: Staging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add("tiny-model", "1.0", {"m.gguf": GGUF})
+    (tmp_path / "here/pip").mkdir(parents=True)
+    (tmp_path / "here/pip/__init__.py").write_text("raise AssertionError('it was run')")
+    monkeypatch.chdir(tmp_path / "here")
+    assert PypiSource.parse("tiny-model").fetch(staging, ignore, Digests()).read_bytes() == GGUF

@@ -168,3 +168,17 @@ def test_a_model_that_another_process_fetches(
     with staged(tmp_path, "other"):
         pass
     assert visible(tmp_path) == {"other"}
+
+
+def test_what_is_no_folder_of_a_pull_is_left_alone(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / ".partial-a.bin").write_text("of another program")
+    (models / ".partial-m-link").symlink_to(elsewhere)
+    (models / ".partial-gone").symlink_to(tmp_path / "nowhere")
+    with staged(models, "m"):
+        pass
+    assert visible(models) == {"m", ".partial-a.bin", ".partial-m-link", ".partial-gone"}
+    assert not list(elsewhere.iterdir())
