@@ -122,6 +122,7 @@ class GrammarChecker:
         self._one_at_a_time = asyncio.Lock()
         self._checks: dict[_Key, _Check] = {}
         self._verdicts = Verdicts()
+        self._stopped = False
         self._log = _log.bind(model=model)
 
     @property
@@ -137,7 +138,8 @@ class GrammarChecker:
             InvalidArgument: It doesn't, or not within the model's `grammar_compile_seconds`.
             QueueFull: As many grammars as may wait are waiting.
             Unsupported: The model's tokenizer can't be used for grammars.
-            WorkerLost: The process could not be started, or was ended by another.
+            WorkerLost: The process could not be started, was ended by another, or is to run no
+                more.
 
         """
         key = (grammar.kind, grammar.source)
@@ -146,7 +148,8 @@ class GrammarChecker:
             raise InvalidArgument(grammar.field, problem)
 
     async def stop(self) -> None:
-        """End the checks that run, and wait until the process is gone."""
+        """End the checks that run, and wait until the process is gone; there will be no other."""
+        self._stopped = True  # a request whose time to end is over may still come with a grammar
         tasks = [check.task for check in self._checks.values()]
         for task in tasks:
             task.cancel()
@@ -158,6 +161,8 @@ class GrammarChecker:
 
     async def _share(self, key: _Key, grammar: domain.Grammar) -> str | None:
         """Wait for the one check of a grammar, however many ask for it at once."""
+        if self._stopped:
+            raise WorkerLost(self._model)
         check = self._checks.get(key)
         if check is None or check.task.done():
             if len(self._checks) >= _WAITING_CHECKS:

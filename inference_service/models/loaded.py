@@ -178,7 +178,10 @@ class LoadedModel:
 
     async def stop(self) -> None:
         """End the model's processes."""
-        await asyncio.gather(self.replicas.stop(), self.grammars.stop())
+        try:
+            await self.replicas.stop()
+        finally:
+            await self.grammars.stop()
 
 
 def _chat_format(folder: ModelFolder) -> ChatFormat | None:

@@ -200,6 +200,16 @@ async def test_stop_ends_what_runs(make, is_gone, eventually) -> None:
     assert is_gone(pid)
 
 
+async def test_no_process_after_the_end(make) -> None:
+    checker = make()
+    await checker.check(GOOD)
+    await checker.stop()
+    with pytest.raises(WorkerLost):
+        await checker.check(BAD)
+    assert checker.pid is None
+    await checker.check(GOOD)  # that is known
+
+
 def test_verdicts_are_bounded_in_number() -> None:
     verdicts = Verdicts(limit=2)
     for source in "abc":
