@@ -64,7 +64,7 @@ class MemoryBudget:
     """Keeps the memory of all models within a budget.
 
     Memory is that of the real processes. A load reserves what the same model had the last time, or
-    a guess; when it is done the reservation is replaced by what was measured.
+    a guess; when all its replicas are ready the reservation is replaced by what was measured.
 
     Args:
         budget_bytes: What all models may have; `None` is no limit.
@@ -86,6 +86,8 @@ class MemoryBudget:
         self._models: set[LoadedModel] = set()
         self._reserved: dict[object, int] = {}
         self._learned: dict[str, tuple[int, ModelSettings, int]] = {}
+        # Models not all of whose replicas have been ready yet, with the bytes of their files.
+        self._partial: dict[LoadedModel, int] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def status(self) -> MemoryStatus:
@@ -96,6 +98,7 @@ class MemoryBudget:
     def forget(self, model: LoadedModel) -> None:
         """Take a model out of the account: its processes have ended."""
         self._models.discard(model)
+        self._partial.pop(model, None)
 
     async def reserve(self, key: object, folder: ModelFolder, size_bytes: int) -> None:
         """Set memory aside for a load, and unload idle models for it if need be.
@@ -114,9 +117,7 @@ class MemoryBudget:
             size_then, settings_then, bytes_then = learned
             if (size_then, settings_then) == (size_bytes, folder.settings):
                 needed = bytes_then
-        async with self._one_at_a_time:
-            await self._make_room(folder.name, needed)
-            self._reserved[key] = needed
+        await self._make_room(folder.name, needed, key=key)
 
     def release(self, key: object) -> None:
         """Give a reservation up. Harmless if there is none."""
@@ -132,15 +133,15 @@ class MemoryBudget:
 
         """
         async with self._one_at_a_time:
+            self._partial[model] = size_bytes
             await self._measure([model])
-            model.ready_memory_bytes = model.memory_bytes
-            folder = model.folder
-            self._learned[folder.name] = size_bytes, folder.settings, charge(model)
+            if model in self._partial:  # its other replicas load, for which the reservation is too
+                reserved = self._reserved.get(key, 0) - _growth(model.folder)
+                model.ready_memory_bytes = max(model.memory_bytes, reserved)
             self.release(key)
             self._models.add(model)
-            excess = self._committed() - (self._budget or self._committed())
-            if excess > 0:
-                await self._make_room(folder.name, 0, spare=model)
+        if self._budget is not None and self._committed() > self._budget:
+            await self._make_room(model.folder.name, 0, spare=model)
 
     async def measure(self) -> None:
         """Measure all models; unload idle ones if together they have grown past the budget."""
@@ -155,31 +156,58 @@ class MemoryBudget:
                     return
                 await idle.evict()
 
-    async def _make_room(self, name: str, needed: int, spare: LoadedModel | None = None) -> None:
-        """Unload idle models until there is room.
+    async def _make_room(
+        self, name: str, needed: int, *, key: object = None, spare: LoadedModel | None = None
+    ) -> None:
+        """Unload idle models until there is room, and reserve it.
+
+        Args:
+            name: What it is for.
+            needed: Bytes.
+            key: Names the reservation; `None` makes none.
+            spare: A model that has its memory already, and may stay if there is room for it.
 
         Raises:
             MemoryExhausted: All of them together are too little.
 
         """
+        while True:
+            async with self._one_at_a_time:
+                refused = await self._evict_for(name, needed, spare)
+                if refused is None:
+                    if key is not None:
+                        self._reserved[key] = needed
+                    return
+            # Not under the lock: it may take long, and others may need less.
+            if not await self._settled():
+                raise refused
+
+    async def _evict_for(
+        self, name: str, needed: int, spare: LoadedModel | None
+    ) -> MemoryExhausted | None:
+        """Unload idle models until there is room, or none and say why that would be in vain."""
         if self._budget is None:
-            return
+            return None
         await self._measure(self._models)
         while (free := self._budget - self._committed()) < needed:
             idle = [idle for idle in self._idle_models() if idle.model is not spare]
             possible = free + sum(charge(one.model) for one in idle)
             if possible < needed:
-                if await self._settled():
-                    continue
                 asked = needed if spare is None else charge(spare)
                 left = possible if spare is None else possible + charge(spare)
-                raise MemoryExhausted(name, asked, max(0, left), self._budget)
+                return MemoryExhausted(name, asked, max(0, left), self._budget)
             _log.info("memory.evict", model=idle[0].model.folder.name, for_model=name)
             await idle[0].evict()
+        return None
 
     def _committed(self) -> int:
         return sum(map(charge, self._models)) + sum(self._reserved.values())
 
     async def _measure(self, models: Iterable[LoadedModel]) -> None:
         for model in list(models):
+            settings = model.folder.settings
+            whole = model.replicas.ready >= settings.replicas
             await model.measure_memory()
+            if whole and (size_bytes := self._partial.pop(model, None)) is not None:
+                model.ready_memory_bytes = model.memory_bytes
+                self._learned[model.folder.name] = size_bytes, settings, charge(model)

@@ -204,11 +204,13 @@ class Slot:
         """Cancel a load that runs, let running requests end, end the workers.
 
         Args:
-            drain_seconds: Time that running requests have.
+            drain_seconds: Time that running requests have, also those that were to end already.
 
         """
         for load in reversed(tuple(self._loads)):  # all but the last are cancelled already
             await load.cancel()
+        if drain_seconds is not None:
+            self._draining.hasten(drain_seconds)
         self.retire(drain_seconds)
         await self._draining.ended()
 
@@ -234,8 +236,9 @@ class Slot:
         """Unload it if it is idle; see `Evictable`."""
         if self.idle and not self.stays:
             _log.info("model.evicted", model=self.name)
+            model = self.serving
             self.retire()
-            await self.settled()
+            await self._draining.ended(model)  # of what it was before, requests may still run
 
     async def stop(self) -> None:
         """End all that runs of it, at once."""

@@ -155,3 +155,52 @@ async def test_growth_past_the_budget_unloads_idle_models(
     registry._memory._budget = 200 * MIB  # as if both had grown
     await registry._memory.measure()
     assert states(registry) == {"a": UNLOADED, "b": READY}
+
+
+async def test_load_that_fits_does_not_wait_behind_one_that_waits(
+    make_registry: AnyCall,
+    write_models: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    states: AnyCall,
+) -> None:
+    write_models("a", "c")
+    write_models("b", pinned="true")
+    write_fake_model(tmp_path, "small", fake_memory_bytes=0)
+    registry, _ = await make_registry(load_models=[], memory_budget_bytes=BUDGET)
+    await load(registry, "a")
+    await load(registry, "b")
+    with (await registry.acquire("a", "Generate")).model.admitted():
+        unloading = asyncio.create_task(registry.unload("a"))
+        await eventually(lambda: states(registry)["a"] is ModelState.DRAINING)
+        waiting = asyncio.create_task(load(registry, "c"))
+        await eventually(lambda: "room" in (registry._catalogue.slots["c"].stage or ""))
+        await asyncio.wait_for(load(registry, "small"), 10)
+        assert not waiting.done()
+    await unloading
+    await waiting
+    assert states(registry) == {"a": UNLOADED, "b": READY, "c": READY, "small": READY}
+
+
+async def test_replicas_that_still_load_are_charged(
+    make_registry: AnyCall, write_models: AnyCall, eventually: AnyCall, states: AnyCall
+) -> None:
+    write_models("two", replicas=2, fake_load_seconds=1)
+    write_models("other")
+    registry, _ = await make_registry(load_models=[], memory_budget_bytes=BUDGET)
+    await load(registry, "two")
+    assert (await registry.info("two")).ready_replicas == 1
+    memory = registry.memory()
+    assert memory.used_bytes + memory.reserved_bytes >= 2 * EACH
+    with (await registry.acquire("two", "Generate")).model.admitted():
+        with pytest.raises(MemoryExhausted):  # would be one too many
+            await load(registry, "other")
+        slot = registry._catalogue.slots["two"]
+        await eventually(lambda: slot.model.replicas.ready == 2)
+        await registry._memory.measure()
+        memory = registry.memory()
+        assert 2 * EACH < memory.used_bytes < 2 * EACH + 160 * MIB
+        assert memory.reserved_bytes == 0
+    learned = registry._memory._learned["two"][2]
+    assert learned == memory.used_bytes

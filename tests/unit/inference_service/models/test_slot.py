@@ -204,6 +204,34 @@ async def test_load_while_the_old_one_drains(slot: Slot, loader: Loader) -> None
     assert (loader.ended, slot.serving) == ([old], new)
 
 
+async def test_unload_shortens_the_time_of_what_ends_already(slot: Slot, loader: Loader) -> None:
+    old = await ready(slot, loader)
+    old.busy = True
+    waiting = asyncio.create_task(slot.unload(3600))
+    await turns()
+    longer = asyncio.create_task(slot.unload(7200))
+    await turns()
+    assert (slot.state, waiting.done(), longer.done()) == (DRAINING, False, False)
+    async with asyncio.timeout(5):
+        await slot.unload(0)
+    assert (slot.state, loader.ended) == (UNLOADED, [old])
+    await asyncio.gather(waiting, longer)
+
+
+async def test_eviction_does_not_wait_for_what_it_was_before(slot: Slot, loader: Loader) -> None:
+    old = await ready(slot, loader)
+    old.busy = True
+    loader.go.set()
+    await slot.load(detach=False, reload=True)
+    new = slot.serving
+    async with asyncio.timeout(5):
+        await slot.evict()
+    assert (slot.state, loader.ended) == (DRAINING, [new])
+    old.free()
+    await slot.settled()
+    assert (slot.state, loader.ended) == (UNLOADED, [new, old])
+
+
 async def test_reload_that_fails_leaves_what_runs(slot: Slot, loader: Loader, begin: Any) -> None:
     model = await ready(slot, loader)
     loader.problem = LoadProblem(LoadFailure(CAUSE.TIMEOUT, "not loaded after 1 s"))
