@@ -64,25 +64,22 @@ def main() -> None:
     """Answer loads until standard input ends."""
     import numpy as np
     import openvino as ov
-    import openvino_genai as genai
 
     from inference_service.chat.templates import ChatTemplate
     from inference_service.models.repository import read_model
-    from inference_service.worker.pipeline import plugin_properties
+    from inference_service.worker import key_value_cache, sized_pipeline
 
     folder = read_model(Path(sys.argv[1]))
     settings = folder.settings
-    scheduler = genai.SchedulerConfig()
-    scheduler.cache_size = max(1, settings.kv_cache_bytes >> 30)
-    scheduler.max_num_seqs = settings.max_num_seqs
-    scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
-    scheduler.enable_prefix_caching = settings.enable_prefix_caching
-    pipeline = genai.ContinuousBatchingPipeline(
-        str(folder.path), scheduler, settings.device, plugin_properties(settings)
+    loaded = sized_pipeline.load(
+        str(folder.path),
+        key_value_cache.read_model(str(folder.path)),
+        settings,
+        longest_prompt=settings.max_num_batched_tokens,
     )
+    pipeline = loaded.pipeline
     tokenizer = pipeline.get_tokenizer()
     template = ChatTemplate(folder.chat_template or "", folder.special_tokens, folder.name)
-    defaults = pipeline.get_config()
     print("{}", flush=True)
     number = 0
     for line in sys.stdin:
@@ -91,10 +88,7 @@ def main() -> None:
         handles = {}
         for text in load["prompts"]:
             prompt = template.render([{"role": "user", "content": text}])
-            config = genai.GenerationConfig()
-            config.eos_token_id = defaults.eos_token_id
-            config.stop_token_ids = defaults.stop_token_ids
-            config.max_new_tokens = load["tokens"]
+            config = loaded.configs.plain(load["tokens"])
             ids = tokenizer.encode(prompt, add_special_tokens=False).input_ids.data
             handles[number] = pipeline.add_request(
                 number, ov.Tensor(np.array(ids, dtype=np.int64)), config

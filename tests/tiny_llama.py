@@ -6,14 +6,17 @@ It loads in about a second, answers with varied nonsense, and is the same for th
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from inference_service.worker.convert import REFUSED_EXIT_CODE
@@ -39,6 +42,7 @@ def write_gguf(
     seed: int = 0,
     layers: int = 2,
     hidden: int = 64,
+    mixing: float = 1.0,
     context_length: int = CONTEXT_LENGTH,
     chat_template: str | None = CHAT_TEMPLATE,
     architecture: str = "llama",
@@ -51,6 +55,8 @@ def write_gguf(
         layers: Its depth.
         hidden: The width of its layers, a multiple of 32. With 2 layers of 64 it has 0.3 million
             weights, and a token of its key-value cache 128 numbers.
+        mixing: How much a token depends on others than the one before it. With 0 a completion soon
+            goes in a circle, and the less it is, the more it repeats itself.
         context_length: What it says of itself.
         chat_template: ChatML, if not told otherwise; `None` for a model that doesn't chat.
         architecture: What it says of itself.
@@ -73,7 +79,7 @@ def write_gguf(
     _add_tokenizer(writer, tokenizer)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
-    for name, weights in _weights(seed, layers, hidden).items():
+    for name, weights in _weights(seed, layers, hidden, mixing).items():
         writer.add_tensor(name, weights)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -101,7 +107,54 @@ def write_ir(folder: Path, **options: Any) -> Path:
         how = "refused" if done.returncode == REFUSED_EXIT_CODE else f"died ({done.returncode})"
         raise RuntimeError(f"the converter {how}: {done.stdout}{done.stderr}")
     gguf.unlink()
+    _name_layers(folder / "openvino_model.xml")
     return folder
+
+
+def write_adapter(
+    path: Path, *, seed: int = 0, layers: int = 2, hidden: int = 64, rank: int = 4
+) -> Path:
+    """Write a LoRA adapter of random weights, strong enough to change most completions.
+
+    Args:
+        path: The safetensors file.
+        seed: Of the weights.
+        layers: The model's depth.
+        hidden: The width of its layers.
+        rank: Of the adapter.
+
+    """
+    random = np.random.default_rng(seed)
+    tensors = {}
+    for layer in range(layers):
+        for name, rows in (("self_attn.q_proj", hidden), ("mlp.up_proj", 2 * hidden)):
+            place = f"base_model.model.model.layers.{layer}.{name}"
+            for part, shape in (("A", (rank, hidden)), ("B", (rows, rank))):
+                drawn = random.standard_normal(shape) / np.sqrt(shape[1])
+                tensors[f"{place}.lora_{part}.weight"] = drawn.astype(np.float32)
+    save_file(tensors, path)
+    return path
+
+
+def _name_layers(xml: Path) -> None:
+    """Name what multiplies by weights as exports from Hugging Face do: adapters are told by that.
+
+    The converter's names are numbers; only the weights themselves have the names of their layers.
+    """
+    tree = ElementTree.parse(xml)
+    layers = {layer.get("id"): layer for layer in tree.iterfind("layers/layer")}
+    source = {
+        (edge.get("to-layer"), edge.get("to-port")): layers[edge.get("from-layer")]
+        for edge in tree.iterfind("edges/edge")
+    }
+    for number, layer in layers.items():
+        if layer.get("type") != "MatMul":
+            continue
+        weights = source[source[number, "1"].get("id"), "0"].get("name", "")
+        if weights.endswith(".weight"):
+            name = re.sub(r"\[(\d+)\]", r".\1", weights.removesuffix(".weight"))
+            layer.set("name", f"__module.{name}/ov_ext::linear/MatMul")
+    tree.write(xml)
 
 
 def _tokenizer() -> Tokenizer:
@@ -138,7 +191,9 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
     writer.add_add_bos_token(False)
 
 
-def _weights(seed: int, layers: int, hidden: int) -> dict[str, npt.NDArray[np.generic]]:
+def _weights(
+    seed: int, layers: int, hidden: int, mixing: float
+) -> dict[str, npt.NDArray[np.generic]]:
     """Draw weights of such size that each layer matters and no token is much the likeliest."""
     random = np.random.default_rng(seed)
     key_value = hidden // _HEADS * _KEY_VALUE_HEADS
@@ -159,11 +214,11 @@ def _weights(seed: int, layers: int, hidden: int) -> dict[str, npt.NDArray[np.ge
                 "attn_q": matrix(hidden, hidden, 2.0),
                 "attn_k": matrix(key_value, hidden, 2.0),
                 "attn_v": matrix(key_value, hidden),
-                "attn_output": matrix(hidden, hidden),
+                "attn_output": matrix(hidden, hidden, mixing),
                 "ffn_norm": norm(),
                 "ffn_gate": matrix(2 * hidden, hidden),
                 "ffn_up": matrix(2 * hidden, hidden),
-                "ffn_down": matrix(hidden, 2 * hidden),
+                "ffn_down": matrix(hidden, 2 * hidden, mixing),
             }.items()
         }
     return weights | {

@@ -18,11 +18,15 @@ FakeLoadFailure: TypeAlias = Literal[
 ]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
+BLOCK_TOKENS = 32
+"""Tokens in a block of the key-value cache, fixed by the engine on a CPU; a GPU's has half."""
+
 
 class CacheEviction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Forgetting of the tokens that matter least, so that long texts keep to a part of the cache.
 
-    Source: `CacheEvictionConfig` of OpenVINO GenAI.
+    Each is a multiple of 32, which is a block of the cache, and `max_tokens` is more than the two
+    others together. Source: `CacheEvictionConfig` of OpenVINO GenAI.
     """
 
     start_tokens: Count = 32
@@ -30,26 +34,38 @@ class CacheEviction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     recent_tokens: Count = 128
     """Tokens at the end that are kept."""
     max_tokens: Count = 672
-    """Tokens that are kept in all."""
+    """Tokens that are kept in all, of a completion and its prompt."""
+
+    def __post_init__(self) -> None:
+        kept = (self.start_tokens, self.recent_tokens, self.max_tokens)
+        if any(tokens % BLOCK_TOKENS for tokens in kept):
+            raise ValueError(f"cache_eviction counts tokens in multiples of {BLOCK_TOKENS}")
+        ends = self.start_tokens + self.recent_tokens
+        if self.max_tokens <= ends:
+            raise ValueError(
+                "cache_eviction.max_tokens must be more than start_tokens and recent_tokens "
+                f"together, which are {ends}"
+            )
 
 
 class Speculation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Guessing several tokens ahead, which one step then verifies."""
 
     draft_model: str | None = None
-    """A model of the same tokenizer that guesses, by its name in the repository; unset: the guess
-    is what followed the same tokens earlier in the prompt (prompt lookup)."""
-    tokens: Count = 5
-    """Tokens to guess."""
-    max_ngram_size: Count = 3
-    """Of prompt lookup: tokens that must be the same."""
+    """A model of the same tokenizer that guesses, by its name in the repository; requests must ask
+    for a temperature of 0 then. Unset: the guess is what followed the same tokens earlier in the
+    text (prompt lookup)."""
+    tokens: Annotated[int, msgspec.Meta(ge=1, le=64)] = 5
+    """Tokens to guess at a time."""
+    max_ngram_size: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
+    """Of prompt lookup: how many of the last tokens are looked for at most."""
 
 
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A LoRA adapter."""
 
     file: str
-    """Its safetensors file, in the model's folder."""
+    """Its safetensors file, in the model's folder; the names of its tensors are those of PEFT."""
     alpha: float = 1.0
     """How strongly it counts."""
 
@@ -81,15 +97,18 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     context_length: Count | None = None
     """Tokens of prompt and completion together; unset: what the model's files say."""
     kv_cache_bytes: Count = 1 << 30
-    """Size of the key-value cache of one replica; rounded down to whole blocks."""
+    """Size of the key-value cache of one replica, a draft model's included; rounded down to whole
+    blocks. It is taken from the system as it fills."""
     kv_cache_precision: KvPrecision = "auto"
-    """Number format of the key-value cache; `auto` is the device's own choice."""
+    """Number format of the key-value cache; `auto` is `f32` if `reproducible`, else what the
+    model's files say, else the device's own choice."""
     cache_eviction: CacheEviction | None = None
-    """Forgetting in long texts; unset: none. Not with `enable_prefix_caching`."""
+    """Forgetting in long texts; unset: none. Not with `enable_prefix_caching` or `speculation`."""
     speculation: Speculation | None = None
     """Guessing ahead; unset: none."""
     adapters: dict[str, Adapter] = {}
-    """LoRA adapters by name; requests choose one by `MODEL:ADAPTER`."""
+    """LoRA adapters by name; requests choose one by `MODEL:ADAPTER`. Not with
+    `enable_prefix_caching`."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Workers of the model."""
     threads: Count | None = None
@@ -99,7 +118,8 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     numa_nodes: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
     """NUMA node that each replica in turn has its processors and memory on; none: any."""
     memory_limit_bytes: Count | None = None
-    """Memory that a worker may allocate; a load that needs more fails. Unset: no limit."""
+    """Memory that a worker may allocate, the whole key-value cache included though it fills only
+    later; a load that needs more fails. Unset: no limit."""
     idle_unload_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """Time without a request after which the model is unloaded; unset: the server's setting."""
     pinned: bool = False
@@ -111,10 +131,11 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_num_seqs: Count = 256
     """Sequences in a batch at most."""
     max_num_batched_tokens: Count = 256
-    """Tokens in a step at most; a longer prompt is prefilled in several steps."""
+    """Tokens in a step at most; a longer prompt is prefilled in several steps. With a draft model
+    it is the context's length at least."""
     enable_prefix_caching: bool | None = None
-    """Whether prompts with a common beginning share its key-value blocks; unset: they do, but with
-    `cache_eviction`, which excludes it."""
+    """Whether prompts with a common beginning share its key-value blocks; unset: they do, unless
+    the model has `cache_eviction`, `adapters` or a draft model, with which they can't."""
     tool_parser: ToolParser = "auto"
     """How the model writes calls of tools; `auto` tells it from the chat template."""
     reasoning_parser: ReasoningParser = "auto"
@@ -132,3 +153,29 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Of the fake engine: why a load fails; with `die` the process ends without a word."""
     fake_memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the fake engine: memory that a loaded model has."""
+
+    @property
+    def caches_prefixes(self) -> bool:
+        """Whether prompts with a common beginning share their key-value blocks."""
+        if self.enable_prefix_caching is not None:
+            return self.enable_prefix_caching
+        return not (self.cache_eviction or self.adapters or self._drafts)
+
+    def contradictions(self) -> list[str]:
+        """Return what can't be used together, a line each: the engine answers wrongly or fails."""
+        prefixes = self.enable_prefix_caching
+        precision = self.kv_cache_precision
+        inexact = self.reproducible and precision not in ("auto", "f32")
+        excluded = {
+            "cache_eviction and enable_prefix_caching": self.cache_eviction and prefixes,
+            "cache_eviction and speculation": self.cache_eviction and self.speculation,
+            "adapters and enable_prefix_caching": self.adapters and prefixes,
+            "speculation.draft_model and enable_prefix_caching": self._drafts and prefixes,
+            "speculation.draft_model and adapters": self._drafts and self.adapters,
+            f"reproducible and a kv_cache_precision of {precision}": inexact,
+        }
+        return [f"{both} can't be used together" for both, asked in excluded.items() if asked]
+
+    @property
+    def _drafts(self) -> bool:
+        return self.speculation is not None and self.speculation.draft_model is not None

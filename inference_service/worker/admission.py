@@ -31,6 +31,8 @@ def admit(
     if request.adapter is not None and request.adapter not in pipeline.adapters:
         problem = f"the model has no adapter {request.adapter!r}"
         return invalid(request.request_id, "model", problem)
+    if request.sampling.temperature > 0 and not pipeline.samples:
+        return _not_sampled(request.request_id)
     token_ids: Sequence[int]
     if isinstance(request.prompt, str):
         try:
@@ -56,7 +58,8 @@ def admit(
     if room < (wanted or 1):
         return _too_long(request, prompt_tokens, context_length)
     # One that can't fit alone would be given up by the engine midway, and others with it.
-    room = min(room, pipeline.cache_tokens - prompt_tokens)
+    if pipeline.held_tokens(prompt_tokens, room) > pipeline.cache_tokens:
+        room = min(room, pipeline.cache_tokens - pipeline.held_tokens(prompt_tokens, 0))
     if room < (wanted or 1):
         return cache_too_small(request.request_id, prompt_tokens)
     if sampling.min_tokens > (wanted or room):
@@ -79,6 +82,16 @@ def _too_long(request: frames.Submit, prompt_tokens: int, context_length: int) -
         "CONTEXT_LENGTH_EXCEEDED",
         f"the model's context holds {context_length} tokens; the prompt has {prompt_tokens}{asked}",
         metadata,
+    )
+
+
+def _not_sampled(request_id: int) -> frames.Rejected:
+    return frames.Rejected(
+        request_id,
+        "UNSUPPORTED",
+        "a draft model guesses for this model, and sampling goes wrong with it: ask for a "
+        "temperature of 0",
+        {"feature": "sampling with a draft model"},
     )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from inference_service.engine import frames
+from inference_service.worker.adapter_turns import AdapterTurns
 from inference_service.worker.admission import admit, cache_too_small, invalid
 from inference_service.worker.cache import PrefixCache
+from inference_service.worker.cache_room import CacheRoom
 from inference_service.worker.compiling import GrammarQueue
 from inference_service.worker.completion import Completion
 from inference_service.worker.interface import (
@@ -19,7 +21,7 @@ from inference_service.worker.interface import (
     RequestRefused,
 )
 from inference_service.worker.leaving import LeavingSequences
-from inference_service.worker.sequence import Request, Sequence
+from inference_service.worker.sequence import Request, Sequence, given_up
 
 _SEEDS = 1 << 64  # the engine's are of 64 bits
 _STEPS_AHEAD = 2  # of prompts to compute; a step must never find less than it can do
@@ -50,7 +52,9 @@ class Batch:
         self._requests: dict[int, Request] = {}
         self._sequences: dict[int, Sequence] = {}
         self._sequence_ids = itertools.count(1)
-        self._waiting: dict[int, None] = {}  # whose turn in the engine comes, in order
+        self._waiting: dict[int, str | None] = {}  # for their turn, in order; their adapters
+        self._turns = AdapterTurns(pipeline)
+        self._room = CacheRoom(pipeline)
         self._enough_tokens = _STEPS_AHEAD * pipeline.step_tokens
         self._prefill_tokens = 0
         self._grammars = GrammarQueue(pipeline, wake)
@@ -77,7 +81,7 @@ class Batch:
         if request.grammar:
             self._grammars.push(request.request_id, request.grammar)
             return []
-        self._waiting[request.request_id] = None
+        self._waiting[request.request_id] = request.adapter
         return self._begin_waiting()
 
     def advance(self) -> list[frames.FromWorker]:
@@ -93,7 +97,8 @@ class Batch:
                 problem = str(compiled.refusal)
                 messages.append(invalid(compiled.request_id, "constraint", problem))
             else:
-                self._waiting[compiled.request_id] = None
+                request = self._requests[compiled.request_id]
+                self._waiting[compiled.request_id] = request.submit.adapter
         return messages + self._begin_waiting()
 
     def cancel(self, request_id: int) -> None:
@@ -109,14 +114,17 @@ class Batch:
         self._pipeline.step()
         self.steps += 1
         self._grammars.stepped()
+        self._room.stepped()
         messages: list[frames.FromWorker] = []
         for sequence_id, sequence in list(self._sequences.items()):
             if sequence_id in self._sequences:  # not rejected with another of its request
                 self._read(sequence_id, sequence, messages)
         for sequence_id in self._leaving.take(pending=self._pipeline.pending):
             self._grammars.ended(sequence_id)
+            self._room.leave(sequence_id)
         if not self._pipeline.pending:
-            self._reject_given_up(messages)
+            for request in given_up(self._sequences.values()):
+                self._reject(request, messages)
         messages += self.advance()
         messages.append(self.progress())
         return messages
@@ -125,13 +133,25 @@ class Batch:
         """Return the counts since the worker's start."""
         return frames.Progress(self.steps, self.generated_tokens, self._pipeline.kv_cache_usage)
 
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is computed, nor will be of what was begun."""
+        return not self.busy and not any(request.begun for request in self._requests.values())
+
     def _begin_waiting(self) -> list[frames.FromWorker]:
         """Begin requests in their order until the engine has prompts enough to compute."""
         messages: list[frames.FromWorker] = []
-        for request_id in list(self._waiting):
+        if not self._pipeline.preempts and any(
+            map(Request.is_begun_in_part, self._requests.values())
+        ):
+            return messages  # else those that need little room could come before its rest for ever
+        for request_id in self._turns.members(self._waiting, idle=self._idle):
+            request = self._requests[request_id]
             if self._prefill_tokens + self._leaving.prefill_tokens >= self._enough_tokens:
                 break
-            if self._requests[request_id].submit.grammar and self._grammars.compiling:
+            if not self._room.fits(request.prompt_tokens, request.prompt.max_tokens):
+                break
+            if request.submit.grammar and self._grammars.compiling:
                 continue
             del self._waiting[request_id]
             messages += self._begin(request_id)
@@ -154,6 +174,8 @@ class Batch:
             return []
         try:
             while request.begun < request.submit.sampling.n:
+                if not self._room.fits(request.prompt_tokens, request.prompt.max_tokens):
+                    break
                 self._add(request)
         except RequestRefused as error:
             self.cancel(request_id)
@@ -171,13 +193,13 @@ class Batch:
             msgspec.structs.replace(submit.sampling, seed=seed),
             request.prompt.max_tokens,
             submit.grammar,
-            submit.adapter,
         )
         completion = Completion(self._pipeline, submit)
         sequence = Sequence(request, index, generation, completion)
         sequence.prefill_tokens = request.prompt_tokens - request.cached_tokens
         self._prefill_tokens += sequence.prefill_tokens
         self._sequences[sequence_id] = sequence
+        self._room.hold(sequence_id, request.prompt_tokens, request.prompt.max_tokens)
         request.sequences.add(sequence_id)
         request.begun += 1
         if submit.grammar:
@@ -198,20 +220,6 @@ class Batch:
         request_id = request.submit.request_id
         self.cancel(request_id)
         messages.append(cache_too_small(request_id, request.prompt_tokens))
-
-    def _reject_given_up(self, messages: list[frames.FromWorker]) -> None:
-        """Reject what the engine dropped without saying so: it has no work left, we have."""
-        for sequence_id, sequence in list(self._sequences.items()):
-            if sequence_id not in self._sequences:
-                continue
-            try:
-                outputs = sequence.generation.read()
-            except CacheTooSmall:
-                outputs = []
-            if outputs:
-                request_id = sequence.request.submit.request_id
-                raise RuntimeError(f"the engine ended request {request_id} with output unread")
-            self._reject(sequence.request, messages)
 
     def _take(
         self,
@@ -235,18 +243,9 @@ class Batch:
             )
         if not piece.reason:
             return
-        messages.append(
-            frames.Finished(
-                request_id,
-                index,
-                piece.reason,
-                request.prompt_tokens,
-                sequence.completion.tokens,
-                piece.matched_stop,
-                request.cached_tokens,
-            )
-        )
+        messages.append(sequence.finished(piece.reason, piece.matched_stop))
         if output.finish_reason:
+            self._room.leave(sequence_id)
             self._forget(sequence_id)
         else:
             self._cancel(sequence_id)
@@ -272,6 +271,7 @@ class Batch:
             self._leaving.add(sequence_id, sequence.generation, prompt, tokens)
         else:
             sequence.generation.cancel()
+            self._room.leave(sequence_id)
             self._grammars.ended(sequence_id, cancelled=True)
         if sequence.cached and sequence.uncomputed is not None:
             sequence.cached.extend((sequence.uncomputed,))  # the step that frees it still computes

@@ -9,23 +9,16 @@ though the grammar compiled fast, so a check makes a few.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import openvino_genai as genai
 
 from inference_service.engine import frames
 from inference_service.worker.constant import constant_pipeline
+from inference_service.worker.messages import cleaned
 from inference_service.worker.warming import structured_output
 
-_MESSAGE_CHARACTERS = 500
 _CHECKED_TOKENS = 16
-# The place in xgrammar's source that a message begins with: "[12:34:56] /build/x.cc:75: ".
-_PLACE = re.compile(r"\[\d\d:\d\d:\d\d\] \S+?\.(?:cc|cpp|h):\d+: ")
-# What a failed assertion of OpenVINO puts before its message.
-_ASSERTION = re.compile(r"(?:Exception from|Check '.*?' failed at) \S+?\.(?:cc|cpp|h|hpp):\d+:?\s*")
-_CHECK = re.compile(r"(?:Internal check|Check) failed: \(.*?\) is false: ")
-_ECHO = re.compile(r"\. The JSON string is:.*", re.DOTALL)
 
 
 class OpenVinoCompiler:
@@ -56,7 +49,7 @@ class OpenVinoCompiler:
         try:
             self.sample(grammar, seed=0, max_tokens=_CHECKED_TOKENS)
         except (RuntimeError, ValueError) as error:
-            return cleaned(str(error))
+            return cleaned(str(error)) or "the grammar doesn't compile"
         except MemoryError:
             return "it needs too much memory to compile"
         return None
@@ -76,14 +69,6 @@ class OpenVinoCompiler:
         config.rng_seed = seed
         config.structured_output_config = structured_output(grammar)
         return str(self._pipeline.generate("a", config))
-
-
-def cleaned(message: str) -> str:
-    """Return the meaning of a compiler's message: no places in its source, no echo of the input."""
-    message = _PLACE.split(message)[-1]
-    message = _ASSERTION.split(message)[-1]
-    message = _ECHO.sub("", _CHECK.sub("", message))
-    return message.strip()[:_MESSAGE_CHARACTERS] or "the grammar doesn't compile"
 
 
 def _logits_size(model_dir: Path) -> int:

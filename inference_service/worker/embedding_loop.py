@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import time
+from collections.abc import Callable
 
 from inference_service.engine import frames
 from inference_service.worker.embedding import EmbeddingModel, longest_token_bytes
 from inference_service.worker.embedding_batch import EmbeddingBatch, foreign_token
-from inference_service.worker.failures import load_failed
 from inference_service.worker.interface import RequestRefused
 from inference_service.worker.loop import Connection
 
 
-def run(connection: Connection, load: frames.Load) -> int:
-    """Load the model, then serve until the service hangs up.
+def loaded(load: frames.Load) -> tuple[int, int | None, Callable[[Connection], None]]:
+    """Load the model.
 
     Returns:
-        The process's exit status.
+        The most bytes of a token, the components of a vector if it makes some, and what serves.
+
+    Raises:
+        Exception: The model can't be loaded; see `load_failed`.
 
     """
-    started = time.monotonic()
-    try:
-        model = _load(load)
-    except Exception as error:  # noqa: BLE001  whatever it is, the service is told
-        connection.send([load_failed(error)])
-        return 1
-    seconds = time.monotonic() - started
+    model = _model(load)
     longest = longest_token_bytes(load.context_length)
-    connection.send([frames.Ready(seconds, longest, model.dimensions)])
-    serve(connection, model, EmbeddingBatch(model, load.settings, load.context_length))
-    return 0
+
+    def run(connection: Connection) -> None:
+        serve(connection, model, EmbeddingBatch(model, load.settings, load.context_length))
+
+    return longest, model.dimensions, run
 
 
-def _load(load: frames.Load) -> EmbeddingModel:
+def _model(load: frames.Load) -> EmbeddingModel:
     if load.kind == "generation":
         raise ValueError("this is the worker of embedding and rerank models")
     if load.settings.engine == "fake":

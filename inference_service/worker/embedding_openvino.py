@@ -18,6 +18,7 @@ import openvino_genai as genai
 
 from inference_service.engine.settings import ModelSettings, Pooling
 from inference_service.worker.embedding import Tokens, Vectors, to_unit_length
+from inference_service.worker.engine_settings import plugin_properties
 from inference_service.worker.interface import RequestRefused
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
@@ -51,7 +52,7 @@ class OpenVinoEmbeddingModel:
                 f"the model has inputs of another kind: {', '.join(sorted(unknown))}"
             )
         self._output = _output(model, rank=3 if kind == "embedding" else 2)
-        self._compiled = core.compile_model(model, settings.device, _properties(settings))
+        self._compiled = core.compile_model(model, settings.device, plugin_properties(settings))
         self._tokenizer = genai.Tokenizer(model_dir, add_second_input=kind == "rerank")
         self._vocabulary_size = 1 + int(max(self._tokenizer.get_vocab().values()))
         self._dimensions = self._probe()
@@ -177,14 +178,3 @@ def _numpy_type(port: Any) -> Any:
     if name not in _NUMPY:
         raise RuntimeError(f"the model's input {port.get_any_name()} has type {name}")
     return _NUMPY[name]
-
-
-def _properties(settings: ModelSettings) -> dict[str, Any]:
-    """Return the OpenVINO properties for a model's settings; why, `worker.pipeline` says."""
-    properties: dict[str, Any] = {}
-    if settings.device == "CPU":
-        properties["ENABLE_CPU_PINNING"] = False
-    if settings.reproducible:
-        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
-        properties["INFERENCE_PRECISION_HINT"] = "f32"
-    return properties

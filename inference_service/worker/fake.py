@@ -64,7 +64,7 @@ class FakeGeneration:
 
     def __init__(self, answer: list[int], max_tokens: int, sampling: frames.Sampling) -> None:
         self.answer = answer
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._ignore_eos = sampling.ignore_eos
         self._logprobs = (LOGPROB,) if sampling.logprobs else ()
         self._made = 0
@@ -80,7 +80,7 @@ class FakeGeneration:
         reason = None
         if token == END_OF_SEQUENCE:
             reason = "stop"
-        elif self._made == self._max_tokens:
+        elif self._made == self.max_tokens:
             reason = "length"
         self.done = reason is not None
         self._unread.append(Output([token], reason, self._logprobs))
@@ -110,11 +110,14 @@ class FakePipeline:
     vocabulary_size = len(_TABLE)
     block_tokens = 1
     prefix_caching = False
+    preempts = True
+    samples = True
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._memory = fake_load(settings)
         self.adapters = frozenset(settings.adapters)
+        self._adapter: str | None = None
         if settings.enable_prefix_caching:
             self.prefix_caching = True
             self.block_tokens = _BLOCK_TOKENS
@@ -187,14 +190,23 @@ class FakePipeline:
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
-        adapter: str | None = None,
     ) -> FakeGeneration:
         """See `Pipeline`."""
         del sequence_id, grammar
-        prefix = [] if adapter is None else list(f"{adapter}: ".encode())
+        prefix = [] if self._adapter is None else list(f"{self._adapter}: ".encode())
         generation = FakeGeneration(prefix + _answer(token_ids), max_tokens, sampling)
         self._running.append(generation)
         return generation
+
+    def use_adapter(self, name: str | None) -> None:
+        """See `Pipeline`."""
+        if self.pending:
+            raise RuntimeError("the fake engine is asked for another adapter while it has work")
+        self._adapter = name
+
+    def held_tokens(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """See `Pipeline`."""
+        return prompt_tokens + completion_tokens
 
     def step(self) -> None:
         """See `Pipeline`."""

@@ -130,7 +130,6 @@ class Pipeline(Protocol):
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
-        adapter: str | None = None,
     ) -> Generation:
         """Add one sequence, which stops after `max_tokens` tokens; `sampling.n` has no meaning.
 
@@ -140,11 +139,17 @@ class Pipeline(Protocol):
             sampling: How to choose tokens.
             max_tokens: The most tokens to generate.
             grammar: The form of the completion.
-            adapter: One of `adapters`; `None` is the model as it is.
 
         Raises:
             RequestRefused: The engine can't do what `sampling` asks.
 
+        """
+        ...
+
+    def use_adapter(self, name: str | None) -> None:
+        """Compute what is added from now on with one of `adapters`, or with none.
+
+        To be called only while nothing is `pending`.
         """
         ...
 
@@ -165,6 +170,23 @@ class Pipeline(Protocol):
     @property
     def cache_tokens(self) -> int:
         """How many tokens the key-value cache holds."""
+        ...
+
+    def held_tokens(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """How many tokens of the cache a sequence of such a length comes to hold at once."""
+        ...
+
+    @property
+    def preempts(self) -> bool:
+        """Whether sequences may be begun that the cache may come to have no room for.
+
+        The engine then makes room by dropping a sequence, which it computes again later.
+        """
+        ...
+
+    @property
+    def samples(self) -> bool:
+        """Whether tokens can be sampled; if not, only greedy decoding is right."""
         ...
 
     @property

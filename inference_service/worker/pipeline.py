@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,14 @@ import openvino_genai as genai
 
 from inference_service.engine import frames
 from inference_service.engine.settings import ModelSettings
+from inference_service.worker import key_value_cache, sized_pipeline
+from inference_service.worker.adapters import Adapters
+from inference_service.worker.failures import LoadFailure
 from inference_service.worker.interface import CacheTooSmall, Output, RequestRefused, TextTooLong
+from inference_service.worker.sized_pipeline import SHORTEST_PROMPT
 from inference_service.worker.text import Detokenizer, TableDetokenizer, WindowDetokenizer
 from inference_service.worker.vocabulary import Vocabulary
-from inference_service.worker.warming import GrammarWarming, structured_output
+from inference_service.worker.warming import GrammarWarming
 
 _FINISH_REASONS = {
     genai.GenerationFinishReason.NONE: None,
@@ -25,30 +28,8 @@ _FINISH_REASONS = {
     genai.GenerationFinishReason.LENGTH: "length",
 }
 _TRUNCATION_PROBE_TOKENS = 1000
-_PROBE_REQUEST_ID = 0  # a batch counts from 1
-# Tokens in a block of the key-value cache, fixed by the engine for each kind of device.
-_CPU_BLOCK_TOKENS = 32
-_GPU_BLOCK_TOKENS = 16
 # Text whose tokens show whether each token's bytes are its own: spaces, splits, several scripts.
 _PROBE = "Hello  world, na\u00efve \U0001f600 \u4e2d\u6587\n\t x = f(1)"
-
-
-def plugin_properties(settings: ModelSettings) -> dict[str, Any]:
-    """Return the OpenVINO properties for a model's settings.
-
-    Inference threads that are pinned to cores fight the server's other processes for them, so they
-    are not. Reproducible models get arithmetic that doesn't depend on the batch: activations that
-    are not quantized in groups, a key-value cache in floating point, and no bfloat16, which the
-    CPU plugin takes by itself where the processor has it.
-    """
-    properties: dict[str, Any] = {}
-    if settings.device == "CPU":
-        properties["ENABLE_CPU_PINNING"] = False
-    if settings.reproducible:
-        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
-        properties["KV_CACHE_PRECISION"] = "f16"
-        properties["INFERENCE_PRECISION_HINT"] = "f32"
-    return properties
 
 
 class OpenVinoGeneration:
@@ -86,32 +67,51 @@ class OpenVinoPipeline:
         model_dir: A folder with an OpenVINO IR and its tokenizer.
         settings: The model's settings.
         context_length: The most tokens of prompt and completion together.
+        draft_dir: The folder of the model that guesses ahead, if the settings name one.
 
     Raises:
-        RuntimeError: The model can't be loaded.
+        LoadFailure: The model can't be loaded.
+        RuntimeError: The same; only the engine's words tell why.
 
     """
 
-    def __init__(self, model_dir: str, settings: ModelSettings, context_length: int) -> None:
-        self._device = settings.device
-        self._prefix_caching = settings.enable_prefix_caching is not False
-        scheduler = genai.SchedulerConfig()
-        scheduler.cache_size = max(1, settings.kv_cache_bytes >> 30)
-        scheduler.max_num_seqs = settings.max_num_seqs
-        self.step_tokens = scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
-        scheduler.enable_prefix_caching = self._prefix_caching
-        self._pipeline = genai.ContinuousBatchingPipeline(
-            model_dir, scheduler, settings.device, plugin_properties(settings)
+    def __init__(
+        self,
+        model_dir: str,
+        settings: ModelSettings,
+        context_length: int,
+        draft_dir: str | None = None,
+    ) -> None:
+        if problems := settings.contradictions():
+            raise LoadFailure("invalid_settings", "; ".join(problems))
+        self._settings = settings
+        self._drafts = draft_dir is not None
+        model = key_value_cache.read_model(model_dir)
+        self._adapters = Adapters(settings.adapters, model, model_dir)
+        loaded = sized_pipeline.load(
+            model_dir,
+            model,
+            settings,
+            longest_prompt=context_length,
+            draft_dir=draft_dir,
+            properties=self._adapters.properties(),
         )
+        self._pipeline, self._configs = loaded.pipeline, loaded.configs
+        self._blocks, self.step_tokens = loaded.blocks, loaded.step_tokens
+        defaults = self._pipeline.get_config()
         self._tokenizer = self._pipeline.get_tokenizer()
-        self._defaults = self._pipeline.get_config()
         self._truncates_at: int | None = None
-        ends = {self._defaults.eos_token_id, *self._defaults.stop_token_ids}
+        ends = {defaults.eos_token_id, *defaults.stop_token_ids}
         self._vocabulary = Vocabulary(self._tokenizer, ends)
-        self._table_is_exact = self._probe_table()
+        try:
+            self._table_is_exact = self._probe_table()
+        except RequestRefused as error:
+            problem = "its tokenizer is missing, or can't be used"
+            raise LoadFailure("invalid_files", problem) from error
         self._truncates_at = self._probe_truncation(context_length)
-        self._cache_tokens = self._probe_cache()
-        self._warming = self._grammar_warming(model_dir)
+        for adapter in (*self.adapters, None) if self.adapters else ():
+            self.use_adapter(adapter)  # one whose matrices don't fit fails here
+        self._warming = self._grammar_warming(model, defaults.eos_token_id)
 
     @property
     def vocabulary_size(self) -> int:
@@ -121,7 +121,7 @@ class OpenVinoPipeline:
     @property
     def adapters(self) -> frozenset[str]:
         """See `Pipeline`."""
-        return frozenset()
+        return self._adapters.names
 
     @property
     def longest_token_bytes(self) -> int:
@@ -131,17 +131,36 @@ class OpenVinoPipeline:
     @property
     def cache_tokens(self) -> int:
         """See `Pipeline`."""
-        return self._cache_tokens
+        return self._blocks * self.block_tokens
 
     @property
     def block_tokens(self) -> int:
         """See `Pipeline`."""
-        return _CPU_BLOCK_TOKENS if self._device == "CPU" else _GPU_BLOCK_TOKENS
+        return key_value_cache.block_tokens(self._settings.device)
 
     @property
     def prefix_caching(self) -> bool:
         """See `Pipeline`."""
-        return self._prefix_caching
+        return self._settings.caches_prefixes
+
+    @property
+    def preempts(self) -> bool:
+        """See `Pipeline`."""
+        return self._settings.speculation is None and self._settings.cache_eviction is None
+
+    @property
+    def samples(self) -> bool:
+        """See `Pipeline`."""
+        return not self._drafts
+
+    def held_tokens(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """See `Pipeline`."""
+        held = prompt_tokens + completion_tokens
+        if speculation := self._settings.speculation:
+            return held + speculation.tokens + 1
+        if eviction := self._settings.cache_eviction:
+            return min(held, max(prompt_tokens, eviction.max_tokens) + 2 * self.block_tokens)
+        return held
 
     @property
     def kv_cache_usage(self) -> float:
@@ -204,32 +223,9 @@ class OpenVinoPipeline:
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
-        adapter: str | None = None,
     ) -> OpenVinoGeneration:
         """See `Pipeline`."""
-        assert adapter is None  # there are none
-        config = genai.GenerationConfig()
-        config.eos_token_id = self._defaults.eos_token_id
-        config.stop_token_ids = self._defaults.stop_token_ids
-        config.apply_chat_template = False
-        config.max_new_tokens = max_tokens
-        config.min_new_tokens = sampling.min_tokens
-        config.ignore_eos = sampling.ignore_eos
-        config.presence_penalty = sampling.presence_penalty
-        config.frequency_penalty = sampling.frequency_penalty
-        config.repetition_penalty = sampling.repetition_penalty
-        if sampling.temperature > 0:
-            config.do_sample = True
-            config.temperature = sampling.temperature
-            config.top_p = sampling.top_p
-            config.min_p = sampling.min_p
-            if sampling.top_k is not None:
-                config.top_k = sampling.top_k
-            config.rng_seed = sampling.seed
-        if sampling.logprobs:
-            config.logprobs = 1
-        if grammar:
-            config.structured_output_config = structured_output(grammar)
+        config = self._configs.of(sampling, max_tokens, grammar)
         prompt = ov.Tensor(np.array([token_ids], dtype=np.int64))
         try:
             handle = self._pipeline.add_request(sequence_id, prompt, config)
@@ -242,26 +238,20 @@ class OpenVinoPipeline:
         """See `Pipeline`."""
         self._pipeline.step()
 
-    def _probe_cache(self) -> int:
-        """Generate a little, and tell the cache's size from the part that its one block fills."""
-        config = genai.GenerationConfig()
-        config.max_new_tokens = 1
+    def use_adapter(self, name: str | None) -> None:
+        """See `Pipeline`."""
+        config = self._configs.plain(1)
         config.ignore_eos = True
-        prompt = ov.Tensor(np.zeros((1, 1), dtype=np.int64))
-        handle = self._pipeline.add_request(_PROBE_REQUEST_ID, prompt, config)
-        while self.pending:
-            self._pipeline.step()
-        handle.read_all()  # a request whose handle is gone would not have run
-        blocks = round(100 / float(self._pipeline.get_metrics().max_cache_usage))
-        return blocks * self.block_tokens
+        config.adapters = self._adapters.config(name)
+        self._pipeline.generate([SHORTEST_PROMPT], [config])
 
-    def _grammar_warming(self, model_dir: str) -> GrammarWarming | None:
+    def _grammar_warming(self, model: Any, end_of_sequence: int) -> GrammarWarming | None:
         """Return what compiles grammars beside the steps, if the model allows that."""
-        logits = _logits(model_dir)
-        if logits is None:
+        size = model.output("logits").get_partial_shape()[-1]
+        if not size.is_static:
             return None
         try:
-            return GrammarWarming(self._tokenizer, self._defaults.eos_token_id, logits)
+            return GrammarWarming(self._tokenizer, end_of_sequence, int(size.get_length()))
         except RequestRefused:  # it has said why, and no grammar can be used with this tokenizer
             return None
 
@@ -281,10 +271,3 @@ class OpenVinoPipeline:
         detokenizer = TableDetokenizer(self._vocabulary.table)
         text = "".join(detokenizer.push([token_id]) for token_id in token_ids)
         return text + detokenizer.flush() == self.decode(token_ids, skip_special_tokens=True)
-
-
-def _logits(model_dir: str) -> int | None:
-    """Return how many logits the model gives for a token, if that is fixed."""
-    model = ov.Core().read_model(Path(model_dir, "openvino_model.xml"))
-    size = model.output("logits").get_partial_shape()[-1]
-    return int(size.get_length()) if size.is_static else None

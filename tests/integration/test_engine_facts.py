@@ -243,7 +243,7 @@ def test_completion_ends_by_itself_when_its_form_is_whole(
 def test_form_ends_with_any_of_several_end_tokens(
     batch: Batch, pipeline: OpenVinoPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline._defaults, "stop_token_ids", {0, 1, 2})
+    monkeypatch.setattr(pipeline._configs._defaults, "stop_token_ids", {0, 1, 2})
     messages = run(batch, frames.Submit(1, CHAT.format("Hi"), SAMPLING, FORMS[0]))
     assert text_of(messages) in {"yes", "no"}
     assert finished(messages).reason == "stop"

@@ -64,11 +64,15 @@ def test_grammar_is_taken_and_changes_nothing(
 
 def test_adapter_is_seen_in_the_answer(sampling: frames.Sampling) -> None:
     settings = ModelSettings(engine="fake", adapters={"x": Adapter(file="x.safetensors")})
-    pipeline = FakePipeline(settings)
-    submit = frames.Submit(1, "user: hey\nassistant:", sampling)
-    with_adapter = msgspec.structs.replace(submit, adapter="x")
-    assert "".join(delta.text for delta in answer(pipeline, with_adapter)) == "x: hey"
-    assert "".join(delta.text for delta in answer(pipeline, submit)) == "hey"
+    batch = Batch(FakePipeline(settings), 1000)
+    for number, adapter in enumerate(("x", None, "x"), 1):
+        batch.submit(frames.Submit(number, "user: hey\nassistant:", sampling, adapter=adapter))
+    texts: dict[int, str] = {}
+    while batch.busy:
+        for message in batch.step():
+            if isinstance(message, frames.Delta):
+                texts[message.request_id] = texts.get(message.request_id, "") + message.text
+    assert texts == {1: "x: hey", 2: "hey", 3: "x: hey"}
 
 
 def test_adapter_that_there_isnt_is_refused(

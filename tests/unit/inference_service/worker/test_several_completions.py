@@ -36,12 +36,11 @@ class TurningPipeline(FakePipeline):
         sampling: frames.Sampling,
         max_tokens: int,
         grammar: frames.Grammar | None = None,
-        adapter: str | None = None,
     ) -> FakeGeneration:
         self.added.append((sequence_id, sampling.seed))
         turn = sampling.seed % len(token_ids)
         turned = [*token_ids[turn:], *token_ids[:turn]]
-        return super().add(sequence_id, turned, sampling, max_tokens, grammar, adapter)
+        return super().add(sequence_id, turned, sampling, max_tokens, grammar)
 
 
 def run(batch: Batch, *requests: frames.Submit) -> list[frames.FromWorker]:
