@@ -51,6 +51,7 @@ lint: $(VENV)/.installed-dev ## Check style, types, layers, protos, and that gen
 	buf format --diff --exit-code
 	tools/stubs --check
 	python tools/configuration_page.py --check
+	python tools/model_settings_page.py --check
 	python tools/parameters_page.py --check
 	tools/proto-breaking $(AGAINST)
 
@@ -65,6 +66,7 @@ proto: $(VENV)/.installed-dev ## Generate the Python stubs anew from the protos.
 
 docs: $(VENV)/.installed-dev ## Write the pages that are made from the code.
 	python tools/configuration_page.py
+	python tools/model_settings_page.py
 	python tools/parameters_page.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows, found in an environment made for it.

@@ -7,15 +7,14 @@ The end of the stream ends the worker.
 
 from __future__ import annotations
 
-import struct
 from typing import Literal
 
 import msgspec
 
+from inference_service.engine.frame_buffer import MAX_FRAME_BYTES as MAX_FRAME_BYTES
+from inference_service.engine.frame_buffer import FrameBuffer as FrameBuffer
+from inference_service.engine.frame_buffer import framed
 from inference_service.engine.settings import ModelSettings
-
-_LENGTH = struct.Struct(">I")
-MAX_FRAME_BYTES = 256 << 20
 
 # --- service to worker -------------------------------------------------------------------------
 
@@ -269,38 +268,7 @@ _from_worker = msgspec.msgpack.Decoder(list[FromWorker])
 
 def encode_frame(messages: list[ToWorker] | list[FromWorker]) -> bytes:
     """Encode messages as one frame, its length included."""
-    body = _encoder.encode(messages)
-    return _LENGTH.pack(len(body)) + body
-
-
-class FrameBuffer:
-    """Cuts a byte stream into the bodies of its frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Add received bytes and return the frames that are whole now.
-
-        Raises:
-            ValueError: A frame claims more than `MAX_FRAME_BYTES`.
-
-        """
-        buffer = self._buffer
-        buffer += data
-        bodies: list[bytes] = []
-        start = 0
-        while len(buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, start)
-            if length > MAX_FRAME_BYTES:
-                raise ValueError(f"a frame of {length} bytes")
-            end = start + _LENGTH.size + length
-            if len(buffer) < end:
-                break
-            bodies.append(bytes(buffer[start + _LENGTH.size : end]))
-            start = end
-        del buffer[:start]
-        return bodies
+    return framed(_encoder.encode(messages))
 
 
 def decode_to_worker(body: bytes) -> list[ToWorker]:

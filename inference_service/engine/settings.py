@@ -105,7 +105,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     cache_eviction: CacheEviction | None = None
     """Forgetting in long texts; unset: none. Not with `enable_prefix_caching` or `speculation`."""
     speculation: Speculation | None = None
-    """Guessing ahead; unset: none."""
+    """Guessing ahead; unset: none. Not with `enable_prefix_caching`."""
     adapters: dict[str, Adapter] = {}
     """LoRA adapters by name; requests choose one by `MODEL:ADAPTER`. Not with
     `enable_prefix_caching`."""
@@ -135,7 +135,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     it is the context's length at least."""
     enable_prefix_caching: bool | None = None
     """Whether prompts with a common beginning share its key-value blocks; unset: they do, unless
-    the model has `cache_eviction`, `adapters` or a draft model, with which they can't."""
+    the model has `cache_eviction`, `speculation` or `adapters`, with which they can't."""
     tool_parser: ToolParser = "auto"
     """How the model writes calls of tools; `auto` tells it from the chat template."""
     reasoning_parser: ReasoningParser = "auto"
@@ -159,23 +159,23 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """Whether prompts with a common beginning share their key-value blocks."""
         if self.enable_prefix_caching is not None:
             return self.enable_prefix_caching
-        return not (self.cache_eviction or self.adapters or self._drafts)
+        return not (self.cache_eviction or self.adapters or self.speculation)
 
     def contradictions(self) -> list[str]:
         """Return what can't be used together, a line each: the engine answers wrongly or fails."""
         prefixes = self.enable_prefix_caching
+        drafts = self.speculation and self.speculation.draft_model
         precision = self.kv_cache_precision
         inexact = self.reproducible and precision not in ("auto", "f32")
         excluded = {
             "cache_eviction and enable_prefix_caching": self.cache_eviction and prefixes,
             "cache_eviction and speculation": self.cache_eviction and self.speculation,
             "adapters and enable_prefix_caching": self.adapters and prefixes,
-            "speculation.draft_model and enable_prefix_caching": self._drafts and prefixes,
-            "speculation.draft_model and adapters": self._drafts and self.adapters,
+            "speculation and enable_prefix_caching": self.speculation and prefixes,
+            "speculation.draft_model and adapters": drafts and self.adapters,
             f"reproducible and a kv_cache_precision of {precision}": inexact,
         }
-        return [f"{both} can't be used together" for both, asked in excluded.items() if asked]
-
-    @property
-    def _drafts(self) -> bool:
-        return self.speculation is not None and self.speculation.draft_model is not None
+        found = [f"{both} can't be used together" for both, asked in excluded.items() if asked]
+        if self.speculation and self.speculation.tokens >= self.max_num_batched_tokens:
+            found.append("speculation.tokens must be less than max_num_batched_tokens")
+        return found

@@ -173,7 +173,8 @@ class Registry:
         load = slot.load(detach=detach, reload=reload)
         async with aclosing(self._watchers.until(slot.name, load)) as changes:
             async for info in changes:
-                yield info
+                if reload or info.state is not ModelState.READY:  # that is the last
+                    yield info
         yield self._info(slot)
 
     async def unload(self, name: str, *, drain_seconds: float | None = None) -> ModelInfo:

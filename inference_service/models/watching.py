@@ -68,10 +68,11 @@ class Watchers:
 
         """
         watcher = _Watcher(frozenset({name}))
-        watcher.changed(name)  # to be told as it is once the work has begun
         self._watchers.add(watcher)
         told: dict[str, ModelInfo] = {}
         working = asyncio.ensure_future(work)
+        # To be told as it is once the work has begun, which it does first.
+        asyncio.get_running_loop().call_soon(watcher.changed, name)
         working.add_done_callback(lambda _: watcher.wake())
         try:
             while not working.done():

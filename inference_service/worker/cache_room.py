@@ -1,4 +1,4 @@
-"""Room in the key-value cache, kept for what running sequences may come to need."""
+"""Room in the key-value cache and in a step, kept for what running sequences may come to need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class CacheRoom:
 
     Such an engine, when a sequence finds no block, drops another midway and computes it again; what
     comes then is not what it would have been, or the step fails. So a sequence is begun only when
-    there is room for all that it may hold. Of an engine that preempts rightly nothing is counted.
+    there is room for all that it may hold, and no more are begun than a step has room for. Of an
+    engine that preempts rightly nothing is counted.
 
     Args:
         pipeline: The engine.
@@ -29,6 +30,9 @@ class CacheRoom:
             return True
         if not self._pipeline.pending:
             self.stepped()
+        most = self._pipeline.most_sequences
+        if most is not None and len(self._held) + len(self._leaving) >= most:
+            return False
         return self._blocks(prompt_tokens, completion_tokens) <= self._free
 
     def hold(self, sequence_id: int, prompt_tokens: int, completion_tokens: int) -> None:

@@ -70,7 +70,10 @@ def scheduler_config(
     scheduler = genai.SchedulerConfig()
     scheduler.num_kv_blocks = blocks
     scheduler.max_num_seqs = settings.max_num_seqs
-    scheduler.max_num_batched_tokens = max(settings.max_num_batched_tokens, longest_prompt or 0)
+    scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
+    if longest_prompt is not None:
+        least = max(longest_prompt, settings.max_num_seqs)  # the engine wants no fewer
+        scheduler.max_num_batched_tokens = max(settings.max_num_batched_tokens, least)
     scheduler.dynamic_split_fuse = longest_prompt is None
     scheduler.enable_prefix_caching = settings.caches_prefixes
     if eviction := settings.cache_eviction:

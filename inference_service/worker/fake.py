@@ -111,6 +111,7 @@ class FakePipeline:
     block_tokens = 1
     prefix_caching = False
     preempts = True
+    most_sequences: int | None = None
     samples = True
 
     def __init__(self, settings: ModelSettings) -> None:

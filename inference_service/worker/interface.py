@@ -185,6 +185,11 @@ class Pipeline(Protocol):
         ...
 
     @property
+    def most_sequences(self) -> int | None:
+        """How many sequences may be begun; `None` if the engine itself holds back what is more."""
+        ...
+
+    @property
     def samples(self) -> bool:
         """Whether tokens can be sampled; if not, only greedy decoding is right."""
         ...

@@ -149,6 +149,12 @@ class OpenVinoPipeline:
         return self._settings.speculation is None and self._settings.cache_eviction is None
 
     @property
+    def most_sequences(self) -> int | None:
+        """See `Pipeline`; a step must have room for all guesses of all sequences."""
+        speculation = self._settings.speculation
+        return self.step_tokens // (speculation.tokens + 1) if speculation else None
+
+    @property
     def samples(self) -> bool:
         """See `Pipeline`."""
         return not self._drafts

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inference_service.domain import LoadFailureCause, ModelInfo, ModelKind, ModelState
-from inference_service.errors import LoadCancelled, ModelLoadFailed, Unsupported
+from inference_service.errors import LoadCancelled, ModelLoadFailed, ModelNotFound, Unsupported
 
 AnyCall = Callable[..., Any]
 UNLOADED, LOADING, READY = ModelState.UNLOADED, ModelState.LOADING, ModelState.READY
@@ -158,3 +158,17 @@ async def test_request_that_leaves_leaves_the_load(
     await asyncio.wait([waiting])
     assert waiting.cancelled()
     await eventually(lambda: states(registry)["a"] is READY)
+
+
+async def test_model_that_is_being_deleted_is_not_loaded(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, new_children: AnyCall
+) -> None:
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry(load_models=[])
+    deleting = asyncio.create_task(registry.delete("a"))
+    while not registry._catalogue.slots["a"].leaving and not deleting.done():
+        await asyncio.sleep(0)
+    with pytest.raises(ModelNotFound):
+        await load(registry, "a")
+    await deleting
+    assert not new_children()

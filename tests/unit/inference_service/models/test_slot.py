@@ -18,7 +18,7 @@ from inference_service.errors import (
     ModelNotFound,
 )
 from inference_service.models.loaded import LoadedModel
-from inference_service.models.problems import Backoff, LoadProblem
+from inference_service.models.problems import LoadProblem
 from inference_service.models.slot import Slot
 
 UNLOADED, LOADING, READY = ModelState.UNLOADED, ModelState.LOADING, ModelState.READY
@@ -289,25 +289,8 @@ async def test_busy_or_pinned_model_is_not_evicted(slot: Slot, loader: Loader) -
     assert (slot.state, loader.ended) == (UNLOADED, [model])
 
 
-async def test_model_that_is_being_deleted_is_not_loaded(slot: Slot) -> None:
-    slot.leaving = True
-    with pytest.raises(ModelNotFound):
-        await slot.load(detach=False)
-
-
 async def test_model_that_is_gone_is_not_loaded(slot: Slot, loader: Loader) -> None:
     slot.gone = True  # its place may have been taken by another of the name
     with pytest.raises(ModelNotFound):
         await slot.load(detach=True)
     assert (loader.begun, slot.unused) == (0, True)
-
-
-def test_backoff_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = 0.0
-    monkeypatch.setattr("inference_service.models.problems.time.monotonic", lambda: clock)
-    backoff, failure = Backoff(), LoadFailure(CAUSE.WORKER_DIED, "died")
-    assert backoff.over(failure)
-    backoff.failed()
-    assert not backoff.over(failure)
-    clock = 1.0
-    assert backoff.over(failure)

@@ -77,7 +77,16 @@ def test_completions_of_one_request_wait_too(
     pipeline: SmallPipeline, sampling: frames.Sampling
 ) -> None:
     messages = run(pipeline, sampling, (5, 35, 5), (5, 5, 1))
-    assert sorted(ended(messages)) == [1] * 5 + [2]
+    assert ended(messages) == [1] * 4 + [2, 1]  # the small one waits until all of them have begun
+    assert pipeline.most_at_once == 2
+
+
+def test_no_more_are_begun_than_a_step_has_room_for(
+    pipeline: SmallPipeline, sampling: frames.Sampling
+) -> None:
+    pipeline.most_sequences = 2
+    messages = run(pipeline, sampling, *[(1, 5, 2)] * 4)
+    assert sorted(ended(messages)) == [1, 1, 2, 2, 3, 3, 4, 4]
     assert pipeline.most_at_once == 2
 
 
