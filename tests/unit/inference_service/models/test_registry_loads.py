@@ -161,13 +161,17 @@ async def test_request_that_leaves_leaves_the_load(
 
 
 async def test_model_that_is_being_deleted_is_not_loaded(
-    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path, new_children: AnyCall
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    eventually: AnyCall,
+    new_children: AnyCall,
 ) -> None:
     write_fake_model(tmp_path, "a")
     registry, _ = await make_registry(load_models=[])
     deleting = asyncio.create_task(registry.delete("a"))
-    while not registry._catalogue.slots["a"].leaving and not deleting.done():
-        await asyncio.sleep(0)
+    slot = registry._catalogue.slots["a"]
+    await eventually(lambda: slot.leaving or deleting.done())
     with pytest.raises(ModelNotFound):
         await load(registry, "a")
     await deleting
