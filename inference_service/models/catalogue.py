@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from pathlib import Path
 
 import structlog
@@ -53,6 +54,9 @@ class Catalogue:
             for name, settings in config.models.items()
             if "versions" in settings
         }
+        self._aliases_by_target: dict[str, list[str]] = {}
+        for alias, target in config.aliases.items():
+            self._aliases_by_target.setdefault(target, []).append(alias)
         self._alias_problems: dict[str, str] = {}
         self._one_look = asyncio.Lock()
         self._looked = 0.0
@@ -217,8 +221,11 @@ class Catalogue:
         return self._slots[best] if best else None
 
     def _aliases(self, slot: Slot) -> tuple[str, ...]:
-        names = {alias for alias in self._config.aliases if self.find(alias) == (slot, None)}
         base = slot.entry.base
+        targets = {slot.name, base}
+        # By the target first: a list of all models asks for the aliases of each.
+        maybe = chain.from_iterable(self._aliases_by_target.get(target, ()) for target in targets)
+        names = {alias for alias in maybe if self.find(alias) == (slot, None)}
         if base != slot.name and self._model(base) is slot:
             names.add(base)
         return tuple(sorted(names))

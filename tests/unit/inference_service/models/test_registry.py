@@ -13,6 +13,7 @@ from inference_service.errors import (
     ModelNotFound,
     ModelNotReady,
 )
+from inference_service.models.catalogue import Catalogue
 
 AnyCall = Callable[..., Any]
 UNLOADED, LOADING, READY = ModelState.UNLOADED, ModelState.LOADING, ModelState.READY
@@ -204,3 +205,28 @@ async def test_stop_ends_all_workers(
     await asyncio.wait_for(registry.stop(), 10)
     assert new_children() == set()
     assert not registry.ready
+
+
+async def test_a_list_looks_up_no_alias_for_every_model(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(30):
+        write_fake_model(tmp_path, f"m{number}")
+    aliases = {f"alias{number}": f"m{number}" for number in range(30)} | {"m1": "m2", "other": "m3"}
+    registry, _ = await make_registry(load_models=[], aliases=aliases)
+    find = Catalogue.find
+    asked: list[str] = []
+
+    def counted(catalogue: Catalogue, name: str, **how: Any) -> Any:
+        asked.append(name)
+        return find(catalogue, name, **how)
+
+    monkeypatch.setattr(Catalogue, "find", counted)
+    listed = {model.name: model.aliases for model in await registry.infos()}
+    assert listed["m1"] == ("alias1",)
+    assert listed["m2"] == ("alias2",)  # m1 is a model
+    assert listed["m3"] == ("alias3", "other")
+    assert len(asked) <= 2 * len(aliases)
