@@ -19,6 +19,7 @@ import openvino_genai as genai
 from inference_service.engine.settings import ModelSettings, Pooling
 from inference_service.worker.embedding import Tokens, Vectors, to_unit_length
 from inference_service.worker.engine_settings import plugin_properties
+from inference_service.worker.failures import LoadFailure
 from inference_service.worker.interface import RequestRefused
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
@@ -35,7 +36,8 @@ class OpenVinoEmbeddingModel:
         settings: The model's settings; an embedding model's `pooling` is set.
 
     Raises:
-        RuntimeError: The model can't be loaded, or is none of this kind.
+        LoadFailure: The model is none of this kind.
+        RuntimeError: The model can't be loaded for another reason.
 
     """
 
@@ -48,8 +50,8 @@ class OpenVinoEmbeddingModel:
         self._pooling = settings.pooling
         self._inputs = {port.get_any_name(): _numpy_type(port) for port in model.inputs}
         if unknown := self._inputs.keys() - _INPUTS:
-            raise RuntimeError(
-                f"the model has inputs of another kind: {', '.join(sorted(unknown))}"
+            raise LoadFailure(
+                "unsupported", f"the model has inputs of another kind: {', '.join(sorted(unknown))}"
             )
         self._output = _output(model, rank=3 if kind == "embedding" else 2)
         self._compiled = core.compile_model(model, settings.device, plugin_properties(settings))
@@ -136,12 +138,14 @@ class OpenVinoEmbeddingModel:
             (pair,), (first,) = self.encode_pairs(_PROBE, [_PROBE]), self.encode([_PROBE])
             # What the pair's parts are is told by where the first text ends.
             if list(pair.ids[: len(first)]) != first or len(pair.ids) == len(first):
-                raise RuntimeError("its tokenizer makes no pairs of texts")
+                raise LoadFailure("unsupported", "its tokenizer makes no pairs of texts")
             row = self.run([pair])
             if row.shape[1] != 1:
-                raise RuntimeError(f"it gives {row.shape[1]} scores for a pair, not one")
+                raise LoadFailure(
+                    "unsupported", f"it gives {row.shape[1]} scores for a pair, not one"
+                )
         if not np.isfinite(row).all():
-            raise RuntimeError("it gives numbers that are not finite")
+            raise LoadFailure("invalid_files", "it gives numbers that are not finite")
         return row.shape[1] if self._kind == "embedding" else None
 
 
@@ -170,11 +174,11 @@ def _output(model: Any, rank: int) -> int:
         if port.get_partial_shape().rank.get_length() == rank:
             return index
     what = "vector for each token" if rank == 3 else "score"
-    raise RuntimeError(f"the model has no output with a {what}")
+    raise LoadFailure("unsupported", f"the model has no output with a {what}")
 
 
 def _numpy_type(port: Any) -> Any:
     name = port.get_element_type().get_type_name()
     if name not in _NUMPY:
-        raise RuntimeError(f"the model's input {port.get_any_name()} has type {name}")
+        raise LoadFailure("unsupported", f"the model's input {port.get_any_name()} has type {name}")
     return _NUMPY[name]
