@@ -1,7 +1,8 @@
 """IR of files that lie among the models as GGUF or ONNX: made once, kept until the file changes.
 
 A converted file is a folder `STEM-PLACE-STATE`: PLACE is made of the file's path, STATE of its size
-and time. A lock beside the folders lets one process of all convert while the others wait.
+and time, and for ONNX of those of the tokenizer, the configuration and the weights beside it. A
+lock beside the folders lets one process of all convert while the others wait.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from inference_service.models.sources.companions import has_tokenizer, take_from_folder
 from inference_service.models.sources.converter import CONVERTER, convert
 from inference_service.models.sources.errors import ModelRefused, SourceNotFound
-from inference_service.models.sources.folder import WEIGHTS, is_whole
+from inference_service.models.sources.folder import COMPANION_FILES, WEIGHTS, is_whole
 from inference_service.models.sources.progress import Progress, Report
 from inference_service.models.sources.pull import full_disk_told
 from inference_service.models.sources.selection import data_of
@@ -30,17 +31,20 @@ _HEX = 12
 
 
 def place_of(weights: Path) -> str:
-    """Give the name of the folder for a file as it is now.
+    """Give the name of the folder for a file, and what it is converted with, as they are now.
 
     Raises:
         SourceNotFound: There is no such file.
 
     """
     try:
-        state = weights.stat()
+        states = [_state(weights)]
+        if weights.suffix == ".onnx":
+            beside = (weights.parent / name for name in (*COMPANION_FILES, *_data_of(weights)))
+            states += [f"{file.name} {_state(file)}" for file in beside if file.is_file()]
     except FileNotFoundError as error:
         raise SourceNotFound(f"no file {weights.name}") from error
-    return f"{_place(weights)}-{_short(f'{state.st_size} {state.st_mtime_ns}')}"
+    return f"{_place(weights)}-{_short('; '.join(states))}"
 
 
 def cached(cache_root: Path, weights: Path) -> Path | None:
@@ -97,6 +101,11 @@ def fill(
 
 def _data_of(weights: Path) -> list[str]:
     return data_of(weights.name, [path.name for path in weights.parent.iterdir()])
+
+
+def _state(file: Path) -> str:
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _place(weights: Path) -> str:

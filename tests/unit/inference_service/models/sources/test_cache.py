@@ -124,3 +124,17 @@ def test_of_several_processes_one_converts(file: Path, tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [0, 0, 0]
     assert results == {f"{place_of(file)}\n".encode()}
     assert count.read_text() == "x"
+
+
+@pytest.mark.parametrize("beside", ["tokenizer.json", "config.json", "model.onnx_data"])
+def test_what_an_onnx_file_is_converted_with_counts(tmp_path: Path, beside: str) -> None:
+    file = tmp_path / "model.onnx"
+    for name in ("model.onnx", "tokenizer.json", "config.json", "model.onnx_data"):
+        (tmp_path / name).write_bytes(b"1")
+    root = tmp_path / "cache"
+    old = fill(root, file, ignore, CONVERTER)
+    assert cached(root, file) == old
+    (tmp_path / beside).write_bytes(b"22")
+    assert cached(root, file) is None
+    assert fill(root, file, ignore, CONVERTER) != old
+    assert not old.exists()
