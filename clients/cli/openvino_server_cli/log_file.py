@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,43 @@ _WIDTH = 200
 _QUIET_LEVELS = ("debug", "info")
 _NOT_SHOWN = ("event", "level", "timestamp")
 _OPENVINO_PLACE = "Exception from src/"
-_LOAD_FAILURES = ("model.load_failed", "model.invalid")
+_LOAD_FAILED = "model.load_failed"
+_LOAD_REFUSED = "model.load_refused"
+_MISSING = "model.missing"
 
 
-def load_failure(log: Path, model: str) -> str | None:
-    """Find why a model could last not be loaded; None if the log does not say."""
-    cause = None
+@dataclass(frozen=True)
+class LoadProblem:
+    """Why a model is not there.
+
+    Attributes:
+        cause: For people; None if it isn't known.
+        kind: For programs, such as `invalid_files`; `missing` if there is no such model; None if
+            the log doesn't say.
+
+    """
+
+    cause: str | None = None
+    kind: str | None = None
+
+
+def load_problems(log: Path) -> dict[str, LoadProblem]:
+    """Find why models could last not be loaded, by their names."""
+    found = {}
     for _, entry in _lines(log):
-        if entry and entry.get("event") in _LOAD_FAILURES and entry.get("model") == model:
-            cause = str(entry.get("cause") or "")
-    lines = [line.strip() for line in (cause or "").splitlines() if line.strip()]
-    # OpenVINO begins with where in its source it failed, and only then says why.
+        event, model = (entry.get("event"), entry.get("model")) if entry else (None, None)
+        if event == _MISSING:
+            found[str(model)] = LoadProblem(kind="missing")
+        elif entry and event in (_LOAD_FAILED, _LOAD_REFUSED):
+            kind = entry.get("kind")
+            cause = _telling(str(entry.get("cause") or ""))
+            found[str(model)] = LoadProblem(cause, str(kind) if kind else None)
+    return found
+
+
+def _telling(cause: str) -> str | None:
+    """Give the line that says why: OpenVINO begins with where in its source it failed."""
+    lines = [line.strip() for line in cause.splitlines() if line.strip()]
     telling = [line for line in lines if _OPENVINO_PLACE not in line] or lines
     return _shortened(telling[0]) if telling else None
 

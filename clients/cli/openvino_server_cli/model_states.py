@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openvino_server_cli.errors import Failure
 from openvino_server_cli.health import Health
-from openvino_server_cli.log_file import load_failure
+from openvino_server_cli.log_file import LoadProblem, load_problems
 
 _FAILED = "failed"
 
@@ -36,12 +36,28 @@ class ModelStates:
             Failure: A model that the server is to have can't be loaded.
 
         """
-        for name, state in self._of_wanted(health).items():
+        states = self._of_wanted(health)
+        for name, state in states.items():
             if state == _FAILED:
-                raise Failure(
-                    f"the model {name!r} can't be loaded{self._cause(name)}; see {self._log}; "
-                    f"delete {self._models_dir / name} to have it fetched again"
-                )
+                raise self._failure(name, load_problems(self._log).get(name, LoadProblem()))
+        if health.reached and not states:
+            # None of them loads, so what is still missing stays so: nobody tries again by himself.
+            for name, problem in load_problems(self._log).items():
+                if self._is_wanted(name):
+                    raise self._failure(name, problem)
+
+    def _failure(self, name: str, problem: LoadProblem) -> Failure:
+        if problem.kind == "missing":
+            return Failure(
+                f"there is no model {name!r} in {self._models_dir}, and it is to be loaded "
+                "(OVS_SERVICE_LOAD_MODELS)"
+            )
+        cause = f": {problem.cause}" if problem.cause else ""
+        # Fetching it again mends its files, and nothing else.
+        folder = self._models_dir / name
+        spoilt = problem.kind == "invalid_files"
+        advice = f"; delete {folder} to have it fetched again" if spoilt else ""
+        return Failure(f"the model {name!r} can't be loaded{cause}; see {self._log}{advice}")
 
     def changes(self, health: Health) -> list[str]:
         """Say in a line each what is not as it was at the last call; at first, all is ready."""
@@ -66,12 +82,12 @@ class ModelStates:
         return [f"server: {problem or 'answers again'}"] if changed else []
 
     def _of_wanted(self, health: Health) -> dict[str, str]:
-        return {
-            name: state
-            for name, state in health.models.items()
-            if "*" in self._wanted or name in self._wanted
-        }
+        return {name: state for name, state in health.models.items() if self._is_wanted(name)}
+
+    def _is_wanted(self, name: str) -> bool:
+        """Whether it is to be loaded; a name without a version stands for versions too."""
+        return not self._wanted.isdisjoint({"*", name, name.partition("@")[0]})
 
     def _cause(self, name: str) -> str:
-        cause = load_failure(self._log, name)
+        cause = load_problems(self._log).get(name, LoadProblem()).cause
         return f": {cause}" if cause else ""

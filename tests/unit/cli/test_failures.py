@@ -12,22 +12,24 @@ from pathlib import Path
 
 import pytest
 from openvino_server_cli import environment
+from openvino_server_cli.errors import Failure
 from openvino_server_cli.health import Health, health_from
-from openvino_server_cli.log_file import last_problems, load_failure
+from openvino_server_cli.log_file import last_problems, load_problems
 from openvino_server_cli.model_states import ModelStates
 
 MODEL = "smollm2-135m-instruct"
 READY = "Ctrl-C lets running requests end"
 
 
-def failure_line(model: str, cause: str) -> str:
-    return json.dumps({"model": model, "cause": cause, "event": "model.load_failed"}) + "\n"
+def failure_line(model: str, cause: str, kind: str | None = None) -> str:
+    entry = {"model": model, "cause": cause, "kind": kind, "event": "model.load_failed"}
+    return json.dumps(entry) + "\n"
 
 
 def test_a_model_that_cannot_load_ends_the_wait_at_once(launch: Callable, tmp_path: Path) -> None:
     (tmp_path / "service-log.txt").write_text(
         failure_line(MODEL, "an older cause")
-        + failure_line(MODEL, "Exception from src/core.cpp:84:\nno such device: NPU\nand more")
+        + failure_line(MODEL, "Exception from src/core.cpp:84:\nno such opset\nx", "invalid_files")
         + failure_line("another", "not asked")
     )
     health = {"status": "unavailable", "reason": "x", "models": {MODEL: "failed"}}
@@ -36,9 +38,44 @@ def test_a_model_that_cannot_load_ends_the_wait_at_once(launch: Callable, tmp_pa
     code, output = launched.ended()
     assert code == 1
     assert output.endswith(
-        f"openvino-server: the model '{MODEL}' can't be loaded: no such device: NPU; see "
+        f"openvino-server: the model '{MODEL}' can't be loaded: no such opset; see "
         f"var/log/service.log; delete var/models/{MODEL} to have it fetched again\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"event": "model.load_refused", "model": MODEL, "cause": "it needs 9 bytes"},
+            f"the model '{MODEL}' can't be loaded: it needs 9 bytes; see var/log/service.log",
+        ),
+        (
+            {"event": "model.missing", "model": "typo"},
+            "there is no model 'typo' in var/models, and it is to be loaded "
+            "(OVS_SERVICE_LOAD_MODELS)",
+        ),
+    ],
+)
+def test_a_wait_for_what_never_comes_ends(
+    launch: Callable, tmp_path: Path, entry: dict[str, str], message: str
+) -> None:
+    other = {"event": "model.load_refused", "model": "other", "cause": "asked for by a client"}
+    log = "".join(json.dumps(each) + "\n" for each in (other, entry))
+    (tmp_path / "service-log.txt").write_text(log)
+    (tmp_path / "health.json").write_text(json.dumps({"reason": "NOT_SERVING"}))
+    launched = launch(OVS_SERVICE_LOAD_MODELS=f"{MODEL},typo")
+    code, output = launched.ended()
+    assert code == 1
+    assert output.endswith(f"openvino-server: {message}\n")
+
+
+def test_only_files_are_to_be_fetched_again(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    log.write_text(failure_line("m@2", "no key `replicaz`", "invalid_settings"))
+    states = ModelStates(frozenset({"m"}), tmp_path, log)
+    with pytest.raises(Failure, match=f"no key `replicaz`; see {log}$"):
+        states.require_loadable(Health(models={"m@2": "failed"}))
 
 
 def test_the_wait_tells_its_reason(launch: Callable, tmp_path: Path) -> None:
@@ -109,7 +146,7 @@ def test_only_problems_of_a_log_are_shown(tmp_path: Path) -> None:
     ]
     log.write_text(access)
     assert last_problems(log) == []
-    assert load_failure(log, "m") is None
+    assert load_problems(log) == {}
 
 
 def test_a_tier_that_dies_names_its_log(launch: Callable) -> None:
