@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,19 @@ def _split(value: object) -> object:
     return value
 
 
+def _parse(value: object) -> object:
+    """Read a table that is written as JSON; pydantic would not say what is wrong with it."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"it is no JSON: {error}") from error
+    return value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+ModelTables = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_parse)]
+Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse)]
 
 
 class ServiceConfig(BaseSettings):
@@ -64,13 +77,13 @@ class ServiceConfig(BaseSettings):
         description="More folders with one folder a model; nothing is written there. Where two "
         "have a model of the same name, the first one's counts.",
     )
-    models: dict[str, dict[str, Any]] = Field(
+    models: ModelTables = Field(
         default_factory=dict,
         description="Settings of single models by name, over those of their `model.toml`; in TOML "
         "as tables `[models.NAME]`, elsewhere as JSON. `versions` is a setting here only: `latest` "
         "(the default), `all`, or a list; see docs/models.md.",
     )
-    aliases: dict[str, str] = Field(
+    aliases: Aliases = Field(
         default_factory=dict,
         description="Other names for models: a table of alias and name, elsewhere as JSON.",
     )

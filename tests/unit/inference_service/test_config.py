@@ -113,3 +113,29 @@ def test_mistyped_variable_is_refused(flags: list[str], monkeypatch: pytest.Monk
     monkeypatch.setenv("OVS_SERVICE_ALLOWED_CLIENT_NAME", "gateway")
     with pytest.raises(ValidationError, match="allowed_client_name\n"):
         load_config(flags)
+
+
+def test_tables_are_json_outside_of_toml(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}ALIASES", '{"a": "m@1"}')
+    config, _ = load_config([*flags, '--models={"m": {"versions": "all"}}'])
+    assert (config.aliases, config.models) == ({"a": "m@1"}, {"m": {"versions": "all"}})
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("aliases", "{a: b}", "it is no JSON: Expecting property name enclosed in double quotes"),
+        ("aliases", "gpt-4o=m", "it is no JSON: Expecting value"),
+        ("aliases", "[]", "Input should be a valid dictionary"),
+        ("models", '{"m": 2}', "Input should be a valid dictionary"),
+    ],
+)
+def test_tables_that_are_none_are_named(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, field: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{field.upper()}", text)
+    with pytest.raises(ValidationError) as raised:
+        load_config(flags)
+    (problem,) = raised.value.errors()
+    assert problem["loc"][0] == field
+    assert message in problem["msg"]
