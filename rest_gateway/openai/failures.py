@@ -25,6 +25,11 @@ _TLS_UNTRUSTED = Row(
     "gateway's log says why.",
 )
 
+# Causes of a failed load that last until somebody changes the model; the OpenAI and Anthropic
+# packages try again after a 503 unless this header forbids it.
+_LASTING_CAUSES = frozenset({"invalid_files", "invalid_settings", "unsupported"})
+_NO_RETRY = {"x-should-retry": "false"}
+
 _NAMES = Names()
 
 log = structlog.get_logger(__name__)
@@ -85,6 +90,7 @@ def from_upstream(
             row = _TLS_UNTRUSTED
     param = names.sent_as(row.param) if row.param else None
     text = row.message or message
+    headers = errors.retry_after(row.retry_after) if row.retry_after else None
     if known and (named := metadata.get("field")):
         param = names.sent_as(named)
         # The service's messages begin with its own name of the field.
@@ -101,13 +107,15 @@ def from_upstream(
         text = f"The model {errors.model_is(metadata['model'], 'failed')}" + (
             f" ({cause})." if cause else "."
         )
+    if reason == "MODEL_LOAD_FAILED" and metadata.get("cause") in _LASTING_CAUSES:
+        headers = _NO_RETRY
     return ApiError(
         status=row.status,
         message=text,
         type=row.type,
         code=row.code,
         param=param,
-        headers=errors.retry_after(row.retry_after) if row.retry_after else None,
+        headers=headers,
         reason=reason or status.name,
     )
 

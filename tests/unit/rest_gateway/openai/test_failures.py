@@ -95,6 +95,20 @@ def test_load_that_failed_tells_only_admins_why(metadata: dict[str, str], messag
     assert to_api_error(error, tell_causes=True).message == "no file /srv/m"
 
 
+@pytest.mark.parametrize(
+    ("cause", "headers"),
+    [
+        ("invalid_files", {"x-should-retry": "false"}),
+        ("invalid_settings", {"x-should-retry": "false"}),
+        ("unsupported", {"x-should-retry": "false"}),
+        ("out_of_memory", {"retry-after": "5"}),
+    ],
+)
+def test_load_that_can_not_succeed_is_not_tried_again(cause: str, headers: dict[str, str]) -> None:
+    status, metadata = grpc.StatusCode.FAILED_PRECONDITION, {"model": "m", "cause": cause}
+    assert from_upstream(status, "MODEL_LOAD_FAILED", "why", metadata).headers == headers
+
+
 def test_only_known_reasons_are_passed_on_to_admins() -> None:
     error = UpstreamError(grpc.StatusCode.INTERNAL, None, "ipv4:10.0.0.7:9443", {})
     assert "10.0.0.7" not in to_api_error(error, tell_causes=True).message
