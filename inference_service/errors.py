@@ -111,7 +111,8 @@ class MemoryExhausted(ServiceError):
     def __init__(self, model: str, needed: int, free: int, budget: int) -> None:
         super().__init__(
             f"model {model!r} needs {needed} bytes of memory; {free} of the budget of {budget} "
-            "are free or could be made free",
+            "are free or could be made free; unload others, lower its kv_cache_bytes or raise "
+            "memory_budget_bytes",
             model=model,
             needed_bytes=needed,
             free_bytes=free,
