@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from inference_service.domain import ModelInfo, ModelState
 from inference_service.errors import ModelNotFound
 from inference_service.models.aliases import check_aliases
 from inference_service.models.idle import idle_unload_seconds
+from inference_service.models.loading import CONVERTED
 from inference_service.models.names import request_name
 from inference_service.models.repository import ModelEntry, Repository
 from inference_service.models.slot import Slot
+from inference_service.models.sources.cache import cached
+from inference_service.models.sources.errors import SourceNotFound
 from inference_service.models.versions import VersionPolicy, available, chosen, parse_policy
 
 _LOOK_SECONDS = 1.0
@@ -41,7 +45,7 @@ class Catalogue:
         make_slot: Callable[[ModelEntry], Slot],
         on_change: Callable[[str], None],
     ) -> None:
-        self.repository = Repository(
+        self._repository = Repository(
             config.models_dir, [Path(folder) for folder in config.extra_models_dirs], config.models
         )
         self._config = config
@@ -58,8 +62,8 @@ class Catalogue:
         for alias, target in config.aliases.items():
             self._aliases_by_target.setdefault(target, []).append(alias)
         self._alias_problems: dict[str, str] = {}
-        self._one_look = asyncio.Lock()
-        self._looked = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = 0.0  # when the last look began, by `time.monotonic`
 
     @property
     def slots(self) -> Mapping[str, Slot]:
@@ -79,13 +83,18 @@ class Catalogue:
 
         """
         asked = time.monotonic()
-        async with self._one_look:
-            if self._looked > asked - if_older_than:
-                return
-            began = time.monotonic()
-            entries = await asyncio.to_thread(self.repository.scan)
-            self._looked = began
-            self._warn_of_aliases(entries.keys())
+        while self._looked <= asked - if_older_than:
+            # Shared, and not cancelled with who asked: the thread would go on all the same, and a
+            # crowd of callers without patience would have all threads wait for each other.
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(), name="models-look")
+            await asyncio.shield(self._looking)
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        entries = await asyncio.to_thread(self._repository.scan)
+        self._looked = began
+        self._warn_of_aliases(entries.keys())
         for name, entry in entries.items():
             self._see(name, entry)
         for name in self._slots.keys() - entries.keys():
@@ -151,6 +160,23 @@ class Catalogue:
         if found is None:
             raise ModelNotFound(name)
         return found
+
+    async def delete(self, entry: ModelEntry) -> None:
+        """Delete a model that nothing runs of, and what it was converted to.
+
+        Raises:
+            ModelNotFound: It is gone already.
+            ModelInUse: It can't be deleted.
+
+        """
+        await asyncio.to_thread(self._delete, entry)
+
+    def _delete(self, entry: ModelEntry) -> None:
+        ir = None
+        if entry.weights:
+            with suppress(SourceNotFound):
+                ir = cached(self._config.models_dir / CONVERTED, entry.weights)
+        self._repository.delete(entry, ir)
 
     def siblings(self, slot: Slot) -> list[Slot]:
         """Return all versions of a model, itself too."""

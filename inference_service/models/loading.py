@@ -66,6 +66,9 @@ class ModelLoader:
             raise LoadProblem(LoadFailure(error.cause, str(error))) from error
         except LoadError as error:
             raise LoadProblem(LoadFailure(error.cause, str(error))) from error
+        except OSError as error:  # of the machine: no file descriptor, thread or process to be had
+            message = f"the system refused something: {error.strerror}"
+            raise LoadProblem(LoadFailure(LoadFailureCause.WORKER_DIED, message)) from error
 
     async def end(self, model: LoadedModel) -> None:
         """See `Loader`. A caller that is cancelled meanwhile still waits for the end."""

@@ -222,12 +222,8 @@ class Registry:
         if not slot.unused or slot.leaving:
             raise ModelInUse(name, f"it is {slot.state.value} again, or being deleted")
         slot.leaving = True
-        try:
-            await asyncio.to_thread(self._catalogue.repository.delete, slot.entry)
-        finally:
-            slot.leaving = False
-        self._required.discard(slot)
-        await self._catalogue.look()
+        # Not cancelled with the caller: the thread would go on all the same.
+        await asyncio.shield(asyncio.create_task(self._delete(slot)))
 
     def pull(self, request: PullRequest) -> AsyncGenerator[PullProgress | ModelInfo, None]:
         """Fetch a model into the repository; see `Pulls.pull`."""
@@ -237,6 +233,14 @@ class Registry:
 
     def _new_slot(self, entry: ModelEntry) -> Slot:
         return Slot(entry, self._loader, self._changed, self._config.drain_timeout_seconds)
+
+    async def _delete(self, slot: Slot) -> None:
+        try:
+            await self._catalogue.delete(slot.entry)
+        finally:
+            slot.leaving = False
+        self._required.discard(slot)
+        await self._catalogue.look()
 
     def _changed(self, name: str) -> None:
         if slot := self._catalogue.slots.get(name):
@@ -271,7 +275,10 @@ class Registry:
     async def _measure(self) -> None:
         while True:
             await asyncio.sleep(_MEASURE_SECONDS)
-            await self._memory.measure()
+            try:
+                await self._memory.measure()
+            except Exception:  # noqa: BLE001  such as no thread to be had; there is a next time
+                _log.exception("memory.not_measured")
 
     async def _pulled(self, name: str) -> ModelInfo:
         await self._catalogue.look()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from inference_service.domain import LoadFailure, ModelState
+from inference_service.domain import LoadFailure, LoadFailureCause, ModelState
 from inference_service.engine.failure import LoadError
 from inference_service.errors import (
     MemoryExhausted,
@@ -173,7 +173,8 @@ class Slot:
             ModelNotFound: It is being deleted, or gone.
 
         """
-        if self.serving and not reload and not self._loads:
+        failed = self.state is ModelState.FAILED  # for good, which a load by request ends
+        if self.serving and not (reload or failed or self._loads):
             try:
                 await self.serving.replicas.loaded()
             except LoadError as error:
@@ -255,6 +256,10 @@ class Slot:
             raise ModelLoadFailed(self.name, failure.cause.value, failure.message) from problem
         except MemoryExhausted as refused:
             _log.warning("model.load_refused", model=self.name, cause=str(refused))
+            raise
+        except Exception:  # logged with all that is known of it where the task ends
+            why = "the load broke; the log has the cause"
+            self._failed(LoadFailure(LoadFailureCause.WORKER_DIED, why))
             raise
         else:
             self._backoff = Backoff()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference_service.errors import ModelNotFound
+from inference_service.domain import ModelState
+from inference_service.errors import ModelLoadFailed, ModelNotFound
 
 AnyCall = Callable[..., Any]
 
@@ -54,3 +56,25 @@ async def test_nothing_is_left_of_a_model_that_goes_while_somebody_is_about_to_l
     with pytest.raises(ModelNotFound):
         await old.load(detach=True)
     assert not new_children()
+
+
+async def test_what_the_system_refuses_is_told_as_a_failure(
+    make_registry: AnyCall,
+    write_fake_model: AnyCall,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry(load_models=[])
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "/secret/place")
+
+    monkeypatch.setattr("inference_service.models.loading.folder_of", refused)
+    with pytest.raises(ModelLoadFailed, match="Too many open files") as caught:
+        async for _ in registry.load("a"):
+            pass
+    assert "/secret" not in str(caught.value)
+    info = await registry.info("a")
+    assert info.state is ModelState.FAILED
+    assert "Too many open files" in info.failure

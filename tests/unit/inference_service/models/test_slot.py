@@ -266,6 +266,27 @@ async def test_failures_that_can_pass_are_retried_in_time(
             slot.require_retry()
 
 
+async def test_failure_that_nobody_thought_of_shows(slot: Slot, loader: Loader) -> None:
+    loader.problem = RuntimeError("can't start new thread")
+    loader.go.set()
+    with pytest.raises(RuntimeError):
+        await slot.load(detach=False)
+    assert slot.state is FAILED
+    assert slot.failure
+    assert "log" in slot.failure.message
+    with pytest.raises(ModelLoadFailed):
+        slot.require_retry()  # not at once
+
+
+async def test_load_replaces_workers_that_failed_for_good(slot: Slot, loader: Loader) -> None:
+    broken = await ready(slot, loader)
+    broken.replicas.state = FAILED
+    await ready(slot, loader)
+    assert slot.state is READY
+    await slot.settled()
+    assert loader.ended == [broken]
+
+
 async def test_want_of_memory_is_no_fault_of_the_model(slot: Slot, loader: Loader) -> None:
     loader.problem = MemoryExhausted("m", 2, 1, 3)
     loader.go.set()
