@@ -62,6 +62,7 @@ class Catalogue:
         for alias, target in config.aliases.items():
             self._aliases_by_target.setdefault(target, []).append(alias)
         self._alias_problems: dict[str, str] = {}
+        self._unused_settings: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
         self._looked = 0.0  # when the last look began, by `time.monotonic`
 
@@ -95,6 +96,7 @@ class Catalogue:
         entries = await asyncio.to_thread(self._repository.scan)
         self._looked = began
         self._warn_of_aliases(entries.keys())
+        self._warn_of_settings(entries.keys() | {entry.base for entry in entries.values()})
         for name, entry in entries.items():
             self._see(name, entry)
         for name in self._slots.keys() - entries.keys():
@@ -122,6 +124,13 @@ class Catalogue:
             if self._alias_problems.get(alias) != message:
                 _log.warning("alias.without_effect", alias=alias, cause=message)
         self._alias_problems = problems
+
+    def _warn_of_settings(self, names: Collection[str]) -> None:
+        unused = self._config.models.keys() - names
+        for name in sorted(unused - self._unused_settings):
+            cause = f"[models.{name}] of the configuration is for a model that is not there"
+            _log.warning("settings.without_effect", model=name, cause=cause)
+        self._unused_settings = unused
 
     def find(self, name: str, *, exact: bool = False) -> tuple[Slot, str | None] | None:
         """Find what a name stands for: a model, and perhaps an adapter of its.

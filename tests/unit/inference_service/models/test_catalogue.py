@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from inference_service.errors import ModelNotFound
 from inference_service.models.loading import CONVERTED
@@ -85,3 +86,17 @@ async def test_what_a_model_was_converted_to_goes_with_it(
     assert "tiny" in [info.name for info in await registry.infos()]
     await registry.delete("tiny")
     assert not ir.exists()
+
+
+async def test_settings_of_what_is_not_there_are_told_once(
+    make_registry: AnyCall, write_fake_model: AnyCall, tmp_path: Path
+) -> None:
+    settings = {name: {"max_num_seqs": 2} for name in ("a", "b", "b@1", "typo")}
+    write_fake_model(tmp_path, "a")
+    write_fake_model(tmp_path, "b@1")
+    with structlog.testing.capture_logs() as logs:
+        registry, _ = await make_registry(load_models=[], models=settings)
+        await registry.infos()
+    assert [entry["model"] for entry in logs if entry["event"] == "settings.without_effect"] == [
+        "typo"
+    ]
