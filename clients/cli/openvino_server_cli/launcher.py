@@ -115,8 +115,8 @@ class Launcher:
                     step.result = "ready"
                     return True
                 self._models.require_loadable(health)
-                reason = f": {health.reason}" if health.reason else ""
-                step.update(f"waiting until it answers{reason}")
+                reason = self._models.reason(health)
+                step.update("waiting until it answers" + (f": {reason}" if reason else ""))
                 await self._wait([stopped], _POLL_SECONDS)
                 self._require_all_running("before the server was ready")
                 if time.monotonic() > deadline:

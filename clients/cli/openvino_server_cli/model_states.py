@@ -46,6 +46,14 @@ class ModelStates:
                 if self._is_wanted(name):
                     raise self._failure(name, problem)
 
+    def reason(self, health: Health) -> str | None:
+        """Say why the server is not ready, without models that it need not have."""
+        states = self._of_wanted(health)
+        if states == health.models:
+            return health.reason
+        told = ", ".join(f"model {name}: {state}" for name, state in sorted(states.items()))
+        return told or health.reason
+
     def _failure(self, name: str, problem: LoadProblem) -> Failure:
         if problem.kind == "missing":
             return Failure(

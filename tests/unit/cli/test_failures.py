@@ -87,6 +87,15 @@ def test_the_wait_tells_its_reason(launch: Callable, tmp_path: Path) -> None:
     assert launched.ended()[0] == 0
 
 
+def test_the_wait_leaves_out_what_is_not_waited_for(tmp_path: Path) -> None:
+    states = ModelStates(frozenset({"m"}), tmp_path, tmp_path / "service.log")
+    health = Health(reason="all of it", models={"m@1": "loading", "other": "failed"})
+    assert states.reason(health) == "model m@1: loading"
+    assert states.reason(Health(reason="it", models={"m": "loading"})) == "it"
+    assert states.reason(Health(reason="it", models={"other": "failed"})) == "it"
+    assert states.reason(Health()) is None
+
+
 def test_changes_after_the_start_are_told(launch: Callable, tmp_path: Path) -> None:
     launched = launch()
     launched.wait_for(READY)
