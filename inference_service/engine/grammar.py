@@ -18,7 +18,8 @@ from inference_service.engine.failure import LoadError, LoadRefusedError
 from inference_service.engine.process import EngineProcess
 from inference_service.errors import InvalidArgument, QueueFull, Unsupported, WorkerLost
 
-GRAMMAR_COMMAND = (sys.executable, "-m", "inference_service.worker.grammar")
+# Without the folder that the service runs in, where a file could pass for a package.
+GRAMMAR_COMMAND = (sys.executable, "-P", "-m", "inference_service.worker.grammar")
 _START_SECONDS = 120
 _WAITING_CHECKS = 64
 _VERDICTS = 4096

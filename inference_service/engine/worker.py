@@ -15,7 +15,8 @@ from inference_service.engine.rejections import error_of
 from inference_service.engine.stream import EventStream, Parser
 from inference_service.errors import WorkerLost
 
-WORKER_COMMAND = (sys.executable, "-m", "inference_service.worker")
+# Without the folder that the service runs in, where a file could pass for a package.
+WORKER_COMMAND = (sys.executable, "-P", "-m", "inference_service.worker")
 
 
 class Worker(EngineProcess):
