@@ -37,7 +37,7 @@ test: $(VENV)/.installed-dev $(NODE_PACKAGES) var/models/$(MODEL) var/models/$(E
 	@python -m pytest $(ARGS)
 
 test-quick: $(VENV)/.installed-dev $(NODE_PACKAGES) ## Run the tests that need no model.
-	@python -m pytest tests/unit $(wildcard tests/contract) $(ARGS)
+	@python -m pytest -n 2 --dist loadfile tests/unit $(wildcard tests/contract) $(ARGS)
 
 bench: $(VENV)/.installed-dev var/models/$(MODEL) ## Measure speed; recorded results are beside the harness.
 	@python -m benchmarks $(ARGS)

@@ -50,13 +50,19 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(state_dir: Path, model: str, load_models: Sequence[str]) -> Iterator[LocalServer]:
+def local_server(
+    state_dir: Path,
+    model: str,
+    load_models: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[LocalServer]:
     """Run a server on free ports, until the block ends.
 
     Args:
         state_dir: Its folder; `models` in it holds the models.
         model: The model that must be ready.
         load_models: All models to load.
+        environment: Variables beside those of this process.
 
     Raises:
         RuntimeError: It did not become ready, or did not end in order.
@@ -70,7 +76,11 @@ def local_server(state_dir: Path, model: str, load_models: Sequence[str]) -> Ite
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "OVS_SERVICE_LOAD_MODELS": ",".join(load_models)},
+            env={
+                **os.environ,
+                "OVS_SERVICE_LOAD_MODELS": ",".join(load_models),
+                **(environment or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=output,
             text=True,

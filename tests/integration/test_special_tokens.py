@@ -50,7 +50,7 @@ async def generator(
         models_dir=models_dir,
     )
     registry = Registry(config, lambda _: None)
-    registry.start()
+    await registry.start()
     try:
         await eventually(lambda: registry.ready, 60)
         yield Generator(registry, config.max_unread_bytes)

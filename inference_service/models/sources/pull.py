@@ -83,6 +83,8 @@ def pull(
         elif missing := missing_files(staging.folder):
             raise ModelRefused(f"it is no OpenVINO model: it lacks {', '.join(missing)}")
         if compression is not None:
+            if not (staging.folder / "openvino_model.xml").is_file():
+                raise ModelRefused("it has no weights to compress")
             compress(compression, staging, report, compressor)
         report(Progress("writing to disk"))
     return models_dir / name

@@ -41,10 +41,11 @@ def admin_api(
     write_fake_model(state / "models", "echo")
     write_fake_model(state / "models", "guest")
     write_fake_model(sources, "there")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("OVS_SERVICE_PULL_SOURCES", f"file:{sources}/*")
-        environment.setenv("OVS_SERVICE_ALIASES", '{"gpt": "guest"}')
-        environment.setenv("OVS_SERVICE_OFFLINE", "true")
-        with local_server(state, "echo", ["echo"]) as running:
-            ca = Path(running.env["SSL_CERT_FILE"])
-            yield AdminApi(running.base_url, running.api_key, ca, state, sources)
+    environment = {
+        "OVS_SERVICE_PULL_SOURCES": f"file:{sources}/*",
+        "OVS_SERVICE_ALIASES": '{"gpt": "guest"}',
+        "OVS_SERVICE_OFFLINE": "true",
+    }
+    with local_server(state, "echo", ["echo"], environment) as running:
+        ca = Path(running.env["SSL_CERT_FILE"])
+        yield AdminApi(running.base_url, running.api_key, ca, state, sources)

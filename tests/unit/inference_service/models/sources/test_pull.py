@@ -169,3 +169,18 @@ def test_a_kill_at_any_point_leaves_only_a_partial_folder(
     pull(source, "m", models, ignore, converter=python(CONVERTER))
     # A converter that outlived its parent may still hold the left-over; then a later pull has it.
     assert "m" in {path.name for path in models.iterdir()}
+
+
+def test_a_model_without_weights_is_not_compressed(tmp_path: Path) -> None:
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    (folder / "model.toml").write_text('engine = "fake"\n')
+    with pytest.raises(ModelRefused, match="no weights to compress"):
+        pull(
+            FileSource(folder),
+            "m",
+            tmp_path / "models",
+            ignore,
+            compression=WeightCompression("int8"),
+        )
+    assert not (tmp_path / "models" / "m").exists()
