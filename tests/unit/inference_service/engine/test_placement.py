@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given
 
 from inference_service.domain import LoadFailureCause
+from inference_service.engine import frames
 from inference_service.engine.failure import LoadError
 from inference_service.engine.frames import Placement
 from inference_service.engine.placement import Machine, parse_cpus, placements
+from inference_service.engine.replicas import Replicas
 from inference_service.engine.settings import ModelSettings
 
 
@@ -154,3 +159,22 @@ def test_this_machine() -> None:
     assert sorted(machine.adjoined(machine.allowed)) == sorted(machine.allowed)
     used = ",".join(map(str, sorted(machine.allowed)))
     assert placements(ModelSettings(cpus=(used,))) == [Placement(tuple(sorted(machine.allowed)))]
+
+
+async def test_workers_run_where_they_are_placed(load: Callable[..., Any]) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    placed = msgspec.structs.replace(load(), placement=frames.Placement((cpu,)))
+    replicas = Replicas(
+        "m",
+        [placed],
+        start_timeout_seconds=60,
+        step_timeout_seconds=30,
+        on_change=lambda: None,
+    )
+    replicas.start()
+    try:
+        await replicas.loaded()
+        (pid,) = replicas.pids()
+        assert os.sched_getaffinity(pid) == {cpu}
+    finally:
+        await replicas.stop()
