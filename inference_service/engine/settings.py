@@ -74,11 +74,17 @@ class SamplingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Sampling where requests leave it open, over what `generation_config.json` says."""
 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    """How random the choice of tokens is; 0 takes the likeliest."""
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """The likeliest tokens that have this probability together are chosen from."""
     top_k: Count | None = None
+    """So many of the likeliest tokens are chosen from."""
     min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Tokens are chosen from that have this part of the likeliest one's probability."""
     repetition_penalty: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Over 1: tokens that were there already are less likely."""
     max_tokens: Count | None = None
+    """Tokens of a completion at most."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
