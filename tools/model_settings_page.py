@@ -25,11 +25,11 @@ each other.
 _TAIL = """
 ## What goes together
 
-`speculation`, `adapters` and `cache_eviction` turn the prefix cache off, for the engine answers wrongly
-with both; neither eviction and speculation nor a draft model and adapters can be combined. Requests of
-a model with adapters run in turns of one adapter each. A draft model takes requests with a
-temperature of 0 only; prompt lookup takes all, and changes no completion. The facts behind this are in
-[ADR 15](adr/0015-what-of-the-engine-goes-together.md).
+`speculation`, `adapters` and `cache_eviction` turn the prefix cache off, for the engine answers
+wrongly with both; neither eviction and speculation nor a draft model and adapters can be combined.
+Requests of a model with adapters run in turns of one adapter each. A draft model takes requests
+with a temperature of 0 only; prompt lookup takes all, and changes no completion. The facts behind
+this are in [ADR 15](adr/0015-what-of-the-engine-goes-together.md).
 
 ## Reproducible models
 
