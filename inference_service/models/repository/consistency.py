@@ -12,18 +12,21 @@ from inference_service.engine.settings import ModelSettings
 from inference_service.models.names import is_adapter
 from inference_service.models.repository.files import InvalidModel, ModelFiles
 from inference_service.models.repository.folder import LONGEST_CONTEXT
-from inference_service.models.repository.settings import OwnSettings
 
 _GENERATION_ONLY = ("adapters", "cache_eviction", "speculation")
 
 
 def require_consistent(
-    own: OwnSettings, files: ModelFiles, kind: ModelKind | None, full_name: str, name: str
+    settings: ModelSettings,
+    files: ModelFiles,
+    kind: ModelKind | None,
+    full_name: str,
+    name: str,
 ) -> None:
     """Check what no single setting can tell.
 
     Args:
-        own: The settings.
+        settings: The settings.
         files: The model's; what the settings name must be there.
         kind: What the model does, if that is known.
         full_name: Its full name.
@@ -33,11 +36,10 @@ def require_consistent(
         InvalidModel: They can't be used together; the message has all problems.
 
     """
-    settings = own.values
     problems = [
         *_of_kind(settings, kind),
         *_of_length(settings),
-        *_of_cache(own),
+        *settings.contradictions(),
         *_of_speculation(settings, {full_name, name}),
         *_of_adapters(settings, files),
         *_of_template(settings, files),
@@ -57,20 +59,6 @@ def _of_kind(settings: ModelSettings, kind: ModelKind | None) -> Iterator[str]:
 def _of_length(settings: ModelSettings) -> Iterator[str]:
     if settings.context_length and settings.context_length > LONGEST_CONTEXT:
         yield f"context_length can't be more than {LONGEST_CONTEXT}"
-
-
-def _of_cache(own: OwnSettings) -> Iterator[str]:
-    eviction = own.values.cache_eviction
-    if eviction is None:
-        return
-    if own.said.get("enable_prefix_caching"):
-        yield "cache_eviction and enable_prefix_caching can't be used together"
-    kept = eviction.start_tokens + eviction.recent_tokens
-    if eviction.max_tokens <= kept:
-        yield (
-            f"cache_eviction.max_tokens must be more than start_tokens and recent_tokens together, "
-            f"which are {kept}"
-        )
 
 
 def _of_speculation(settings: ModelSettings, names: set[str]) -> Iterator[str]:

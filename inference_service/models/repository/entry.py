@@ -131,12 +131,12 @@ def read_entry(
         files = listed.files
         entry = replace(entry, size_bytes=files.size_bytes, fingerprint=_fingerprint(files))
         override = override_layer(overrides, candidate.name, base)
-        own = overlaid([*candidate.layers(listed), *([override] if override else [])])
-        entry = replace(entry, settings=own.values)
-        entry = _with_form(entry, files, own.values)
-        entry = _with_facts(entry, files, own.values)
+        settings = overlaid([*candidate.layers(listed), *([override] if override else [])])
+        entry = replace(entry, settings=settings)
+        entry = _with_form(entry, files, settings)
+        entry = _with_facts(entry, files, settings)
         entry = _with_weights(entry, files)
-        require_consistent(own, files, entry.kind, candidate.name, base)
+        require_consistent(settings, files, entry.kind, candidate.name, base)
     except InvalidModel as error:
         return replace(entry, problem=LoadFailure(error.cause, str(error)))
     except Exception as error:  # noqa: BLE001 - it is logged, and told of the model

@@ -200,7 +200,7 @@ def read_model(path: Path) -> ModelFolder:
     except FileNotFoundError as error:
         raise InvalidModel(f"no {IR_FILE}: there is no folder {path.name!r}") from error
     layer = file_layer(files)
-    settings = overlaid([layer] if layer else []).values
+    settings = overlaid([layer] if layer else [])
     form = form_of(files, settings)
     if form.is_converted:
         raise InvalidModel(f"no {IR_FILE}: {form.main} is to be converted first")

@@ -36,20 +36,6 @@ class Layer:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnSettings:
-    """The settings of a model.
-
-    Attributes:
-        values: With every default filled in.
-        said: What the layers say together, as written.
-
-    """
-
-    values: ModelSettings
-    said: Mapping[str, Any]
-
-
 def settings_files(stem: str) -> tuple[str, ...]:
     """Name the files that may hold the settings; there may be one of them."""
     return tuple(stem + suffix for suffix in _SUFFIXES)
@@ -125,7 +111,7 @@ def override_layer(
     return None
 
 
-def overlaid(layers: Iterable[Layer]) -> OwnSettings:
+def overlaid(layers: Iterable[Layer]) -> ModelSettings:
     """Lay settings over each other, key by key, in tables too; the last layer counts most.
 
     Raises:
@@ -142,7 +128,7 @@ def overlaid(layers: Iterable[Layer]) -> OwnSettings:
             settings = msgspec.convert(said, ModelSettings)
         except (msgspec.ValidationError, RecursionError) as error:
             _refuse(f"{layer.place}: {error}")
-    return OwnSettings(settings, said)
+    return settings
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference_service.models.names import split_name
 from inference_service.models.sources.disk import require_space, sync_folder
 from inference_service.models.sources.errors import (
     InvalidName,
@@ -33,7 +34,6 @@ LEFTOVER_SECONDS = 7 * 24 * 3600
 """How long what an interrupted pull has fetched is kept for the next one."""
 
 _FOLDER_LOCK = ".pull.lock"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 _KEY = re.compile(r"k[0-9a-f]{16}")
 _RESUMABLE = (SourceUnreachable, NotEnoughSpace, KeyboardInterrupt, SystemExit)
 """What may end a pull that is worth going on with later."""
@@ -77,11 +77,10 @@ def check_name(name: str) -> None:
         InvalidName: It can't.
 
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidName(
-            f"{name!r} can't be a model's name: letters, digits and . _ - only, a letter or digit "
-            "first, at most 128; a version may follow as @VERSION, at most 64"
-        )
+    try:
+        split_name(name)
+    except ValueError as error:
+        raise InvalidName(str(error)) from error
 
 
 def key_of(*parts: str) -> str:

@@ -49,25 +49,24 @@ def test_files_that_cannot_be_read_are_named(
 
 
 def test_later_layers_count_key_by_key() -> None:
-    own = overlaid(
+    settings = overlaid(
         [
             Layer("model.toml", {"device": "GPU", "sampling": {"top_p": 0.5, "top_k": 3}}),
             Layer("override", {"replicas": 2, "sampling": {"top_k": 4}, "pinned": True}),
         ]
     )
-    assert (own.values.device, own.values.replicas, own.values.pinned) == ("GPU", 2, True)
-    assert own.values.sampling == SamplingSettings(top_p=0.5, top_k=4)
-    assert own.said["sampling"] == {"top_p": 0.5, "top_k": 4}
+    assert (settings.device, settings.replicas, settings.pinned) == ("GPU", 2, True)
+    assert settings.sampling == SamplingSettings(top_p=0.5, top_k=4)
 
 
 def test_an_adapter_is_changed_or_added_by_the_configuration() -> None:
-    own = overlaid(
+    settings = overlaid(
         [
             Layer("model.toml", {"adapters": {"sql": {"file": "s.safetensors"}}}),
             Layer("over", {"adapters": {"sql": {"alpha": 2}, "law": {"file": "l.safetensors"}}}),
         ]
     )
-    assert own.values.adapters == {
+    assert settings.adapters == {
         "sql": Adapter(file="s.safetensors", alpha=2.0),
         "law": Adapter(file="l.safetensors"),
     }
@@ -75,7 +74,7 @@ def test_an_adapter_is_changed_or_added_by_the_configuration() -> None:
 
 def test_a_table_may_be_unset() -> None:
     below = Layer("model.toml", {"speculation": {"tokens": 3}})
-    assert overlaid([below, Layer("over", {"speculation": None})]).values.speculation is None
+    assert overlaid([below, Layer("over", {"speculation": None})]).speculation is None
 
 
 FILE = {"device": "CPU", "max_num_seqs": 4}

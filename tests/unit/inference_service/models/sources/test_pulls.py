@@ -19,19 +19,11 @@ from inference_service.errors import (
     Draining,
 )
 from tests.hub import Hub
+from tests.unit.inference_service.models.sources.folders import contents, partial
 
 AnyCall = Callable[..., Any]
 REQUEST = PullRequest("hf:acme/tiny")
 SLOW = 300_000.0
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def partial(folder: Path) -> list[Path]:
-    return list(folder.glob(".partial-*"))
 
 
 async def test_progress_and_then_the_model(

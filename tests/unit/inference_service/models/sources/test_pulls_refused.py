@@ -20,19 +20,11 @@ from inference_service.errors import (
     SourceUnreachable,
 )
 from tests.hub import Hub
+from tests.unit.inference_service.models.sources.folders import partial
 
 AnyCall = Callable[..., Any]
 REQUEST = PullRequest("hf:acme/tiny")
 SLOW = 300_000.0
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def partial(folder: Path) -> list[Path]:
-    return list(folder.glob(".partial-*"))
 
 
 async def fails(pulled: Any, request: PullRequest, error: type[ServiceError]) -> ServiceError:
