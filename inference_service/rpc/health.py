@@ -65,11 +65,10 @@ class ProbeHealth(stock_grpc.HealthServicer):
     def update(self, registry: Registry) -> None:
         """Say what the registry's states are now; of models that are gone, nothing is known."""
         infos = registry.snapshot()
-        states: dict[str, bool] = {}
+        states = {info.name: info.state is ModelState.READY for info in infos}
+        # After all names: a name for which requests get a version of it speaks of that version.
         for info in infos:
             states.update(dict.fromkeys(info.aliases, info.state is ModelState.READY))
-        # After all aliases: where one is as another model's name, that counts.
-        states |= {info.name: info.state is ModelState.READY for info in infos}
         self._states = states | {"": registry.ready}
         self._notify()
 

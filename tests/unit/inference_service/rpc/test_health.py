@@ -72,11 +72,11 @@ async def test_model_and_its_other_names_follow_its_state(
     assert await check(stub, "") == Response.SERVING
 
 
-async def test_alias_does_not_hide_a_model(probe: ProbeHealth, stub: Any) -> None:
-    ready, failed = model("a", ModelState.READY, "b"), model("b", ModelState.FAILED)
-    for infos in ((ready, failed), (failed, ready)):
+async def test_name_is_of_the_version_that_answers_to_it(probe: ProbeHealth, stub: Any) -> None:
+    without, latest = model("m", ModelState.UNLOADED), model("m@2", ModelState.READY, "m")
+    for infos in ((without, latest), (latest, without)):
         probe.update(Known(*infos))  # type: ignore[arg-type]
-        assert await check(stub, "b") == Response.NOT_SERVING
+        assert await check(stub, "m") == Response.SERVING
 
 
 async def test_watchers_are_told_of_models_that_go_and_come(probe: ProbeHealth, stub: Any) -> None:
