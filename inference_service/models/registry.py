@@ -237,10 +237,10 @@ class Registry:
     async def _delete(self, slot: Slot) -> None:
         try:
             await self._catalogue.delete(slot.entry)
+            self._required.discard(slot)
+            await self._catalogue.look()
         finally:
-            slot.leaving = False
-        self._required.discard(slot)
-        await self._catalogue.look()
+            slot.leaving = False  # it is gone, or couldn't be deleted, or another has its name
 
     def _changed(self, name: str) -> None:
         if slot := self._catalogue.slots.get(name):

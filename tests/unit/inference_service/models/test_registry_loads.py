@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,19 +161,31 @@ async def test_request_that_leaves_leaves_the_load(
     await eventually(lambda: states(registry)["a"] is READY)
 
 
-async def test_model_that_is_being_deleted_is_not_loaded(
+async def test_model_is_not_loaded_between_its_deletion_and_the_look_that_sees_it(
     make_registry: AnyCall,
     write_fake_model: AnyCall,
     tmp_path: Path,
     eventually: AnyCall,
-    new_children: AnyCall,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write_fake_model(tmp_path, "a")
-    registry, _ = await make_registry(load_models=[])
+    folder = write_fake_model(tmp_path, "a")
+    registry, _ = await make_registry(load_models=[], load_on_request=True)
+    repository = registry._catalogue._repository
+    scan, seen = repository.scan, threading.Event()
+
+    def late_scan() -> object:
+        if not folder.exists():
+            seen.wait(10)
+        return scan()
+
+    monkeypatch.setattr(repository, "scan", late_scan)
     deleting = asyncio.create_task(registry.delete("a"))
-    slot = registry._catalogue.slots["a"]
-    await eventually(lambda: slot.leaving or deleting.done())
-    with pytest.raises(ModelNotFound):
-        await load(registry, "a")
+    await eventually(lambda: not folder.exists())
+    await asyncio.sleep(0.05)  # the deletion's thread has ended, and the look waits
+    try:
+        with pytest.raises(ModelNotFound):
+            await asyncio.wait_for(registry.acquire("a", "Generate"), 5)
+    finally:
+        seen.set()
     await deleting
-    assert not new_children()
+    assert registry.snapshot() == []
