@@ -21,7 +21,7 @@ ALLOWED = {
     "generate": {"MODEL_NOT_FOUND", "LOAD_CANCELLED", "MODEL_NOT_READY", "MEMORY_EXHAUSTED"},
     "load": {"MODEL_NOT_FOUND", "LOAD_CANCELLED", "MEMORY_EXHAUSTED"},
     "unload": {"MODEL_NOT_FOUND"},
-    "pull": {"MODEL_EXISTS"},
+    "pull": {"MODEL_EXISTS", "MODEL_NOT_FOUND"},  # deleted as soon as it was there
     "delete": {"MODEL_NOT_FOUND", "MODEL_IN_USE"},
 }
 

@@ -124,7 +124,8 @@ class ModelServiceServicer:
         ends the fetch, unless another call waits for the same one; what was fetched so
         far is kept for the next, where the source can go on from there. Fails with
         MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
-        SOURCE_NOT_ALLOWED and DISK_FULL.
+        SOURCE_NOT_ALLOWED and DISK_FULL, and with MODEL_NOT_FOUND if it was deleted as
+        soon as it was there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -60,7 +60,8 @@ class ModelServiceStub:
     ends the fetch, unless another call waits for the same one; what was fetched so
     far is kept for the next, where the source can go on from there. Fails with
     MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
-    SOURCE_NOT_ALLOWED and DISK_FULL.
+    SOURCE_NOT_ALLOWED and DISK_FULL, and with MODEL_NOT_FOUND if it was deleted as
+    soon as it was there.
     """
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.DeleteModelResponse]
     """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
@@ -103,7 +104,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     ends the fetch, unless another call waits for the same one; what was fetched so
     far is kept for the next, where the source can go on from there. Fails with
     MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
-    SOURCE_NOT_ALLOWED and DISK_FULL.
+    SOURCE_NOT_ALLOWED and DISK_FULL, and with MODEL_NOT_FOUND if it was deleted as
+    soon as it was there.
     """
     DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.DeleteModelResponse]  # type: ignore[assignment]
     """DeleteModel deletes a model from the repository. Fails with MODEL_NOT_FOUND,
@@ -173,7 +175,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         ends the fetch, unless another call waits for the same one; what was fetched so
         far is kept for the next, where the source can go on from there. Fails with
         MODEL_EXISTS, SOURCE_NOT_FOUND, SOURCE_UNREACHABLE, SOURCE_REFUSED,
-        SOURCE_NOT_ALLOWED and DISK_FULL.
+        SOURCE_NOT_ALLOWED and DISK_FULL, and with MODEL_NOT_FOUND if it was deleted as
+        soon as it was there.
         """
 
     @_abc_1.abstractmethod
